@@ -1,0 +1,224 @@
+import { EventEmitter } from 'node:events';
+import { deepFreeze, type JsonObject, type JsonValue } from '../schemas/json.ts';
+import { compare, formatPaths } from '../schemas/patch.ts';
+import { parsePath, valueAt } from '../schemas/paths.ts';
+import type { RequestKind } from '../schemas/wire.ts';
+import { overlayEnvironment } from './env-overlay.ts';
+import { ClientError } from './errors.ts';
+import { Latest } from './latest.ts';
+import { Rejection } from './rejection.ts';
+import type {
+  Config,
+  ConfigEvents,
+  DeepReadonly,
+  Link,
+  ReloadResult,
+  Snapshot,
+  Summary,
+  ValidationResult,
+  Verify,
+  WatchHandler,
+} from './types.ts';
+import { Watchers, WatchFailure } from './watchers.ts';
+
+/** What a config asks of whatever gives it snapshots. */
+export interface Remote {
+  request(kind: RequestKind, reason?: string): Promise<JsonValue>;
+  close(): Promise<void>;
+}
+
+export interface ConfigClientOptions<S> {
+  readonly verify?: Verify<S>;
+  readonly envPrefix?: string;
+}
+
+/** A committed snapshot as it came in. */
+export interface Incoming {
+  readonly settings: JsonObject;
+  readonly revision: number;
+  readonly epoch: string;
+  readonly committedAt: string;
+  readonly cause: string;
+}
+
+/**
+ * A program's settings, whatever brings them. {@link adopt} is called with one snapshot at a time and lets it in only
+ * when `verify` and every handler agree.
+ */
+export class ConfigClient<S> implements Config<S> {
+  readonly #options: ConfigClientOptions<S>;
+  readonly #remote: Remote;
+  readonly #events = new EventEmitter();
+  readonly #watchers = new Watchers();
+  readonly #readers = new Set<Latest<Snapshot<S>>>();
+  readonly #closing = new AbortController();
+  #snapshot: Snapshot<S> | undefined;
+  #link: Link = { kind: 'stale', since: new Date(), reason: 'not connected yet' };
+
+  constructor(remote: Remote, options: ConfigClientOptions<S>) {
+    this.#remote = remote;
+    this.#options = options;
+  }
+
+  get settings(): DeepReadonly<S> {
+    return this.snapshot.settings;
+  }
+
+  get snapshot(): Snapshot<S> {
+    // `connect` hands a config out only after its first snapshot.
+    return this.#snapshot!;
+  }
+
+  get link(): Link {
+    return this.#link;
+  }
+
+  get(path: string) {
+    return valueAt(this.settings as JsonObject, toPath(path)) as never;
+  }
+
+  watch(path: string, handler: WatchHandler<never>): () => void {
+    return this.#watchers.add(toPath(path), path, handler as WatchHandler<JsonValue | undefined>);
+  }
+
+  on<Event extends keyof ConfigEvents<S>>(event: Event, listener: ConfigEvents<S>[Event]): this {
+    this.#events.on(event, listener as () => void);
+    return this;
+  }
+
+  off<Event extends keyof ConfigEvents<S>>(event: Event, listener: ConfigEvents<S>[Event]): this {
+    this.#events.off(event, listener as () => void);
+    return this;
+  }
+
+  changes({ signal }: { readonly signal?: AbortSignal } = {}): AsyncIterableIterator<Snapshot<S>> {
+    const end = () => reader.end();
+    const reader = new Latest<Snapshot<S>>(() => {
+      this.#readers.delete(reader);
+      signal?.removeEventListener('abort', end);
+    });
+    this.#readers.add(reader);
+    signal?.addEventListener('abort', end);
+    if (signal?.aborted || this.#closing.signal.aborted) reader.end();
+    return reader;
+  }
+
+  async reload({ reason }: { readonly reason?: string } = {}): Promise<ReloadResult> {
+    return (await this.#remote.request('reload', reason)) as unknown as ReloadResult;
+  }
+
+  async validate(): Promise<ValidationResult> {
+    const { valid, issues } = (await this.#remote.request('validate')) as unknown as ValidationResult;
+    return { valid, issues };
+  }
+
+  async summary(): Promise<Summary> {
+    return (await this.#remote.request('summary')) as unknown as Summary;
+  }
+
+  /** The settings with every secret replaced, as the daemon tells them apart. */
+  async redacted(): Promise<JsonObject> {
+    return (await this.#remote.request('config')) as JsonObject;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    for (const reader of this.#readers) reader.end();
+    await this.#remote.close();
+    this.setLink({ kind: 'stale', since: new Date(), reason: 'closed' });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  setLink(link: Link): void {
+    if (link.kind === this.#link.kind && link.kind === 'live') return;
+    this.#link = link;
+    this.#events.emit('link', link);
+  }
+
+  /** Takes the first settings as they are, at once. */
+  start(incoming: Incoming): void {
+    this.#snapshot = snapshotOf<S>(incoming, [], []);
+  }
+
+  /** Resolves when the snapshot is in and every handler has run. Throws `Rejection`; nothing has changed then. */
+  async adopt({ settings: served, revision, epoch, committedAt, cause }: Incoming): Promise<void> {
+    const previous = this.#snapshot;
+    const settings = this.#overlaid(served);
+    const { changed, removed } = compare((previous?.settings ?? {}) as JsonObject, settings);
+    const paths = formatPaths([...changed, ...removed]);
+    await this.#try('verify_failed', paths, settings, async () =>
+      this.#options.verify?.(settings as DeepReadonly<S>, this.#closing.signal),
+    );
+    if (previous) {
+      const run = () => this.#watchers.run(settings, previous.settings as JsonObject, [...changed, ...removed]);
+      await this.#try('handler_failed', paths, settings, run);
+    }
+    this.#snapshot = snapshotOf<S>(
+      { settings, revision, epoch, committedAt, cause },
+      previous ? formatPaths(changed) : [],
+      formatPaths(removed),
+    );
+    if (previous && paths.length > 0) await this.#announce(this.#snapshot);
+  }
+
+  #overlaid(served: JsonObject): JsonObject {
+    const { envPrefix } = this.#options;
+    if (envPrefix === undefined) return served;
+    try {
+      return deepFreeze(overlayEnvironment(served, envPrefix, process.env));
+    } catch (error) {
+      throw new Rejection('env_not_convertible', [], error, served);
+    }
+  }
+
+  async #try(
+    code: 'verify_failed' | 'handler_failed',
+    paths: readonly string[],
+    settings: JsonObject,
+    task: () => Promise<unknown>,
+  ): Promise<void> {
+    try {
+      await task();
+    } catch (error) {
+      const isWatch = error instanceof WatchFailure;
+      throw new Rejection(code, isWatch ? [error.path] : paths, isWatch ? error.cause : error, settings);
+    }
+  }
+
+  /** Tells everybody who listens. A listener that fails has seen accepted settings all the same. */
+  async #announce(snapshot: Snapshot<S>): Promise<void> {
+    for (const reader of this.#readers) reader.put(snapshot);
+    const results = await Promise.allSettled(
+      this.#events.listeners('change').map(async (listener) => listener(snapshot)),
+    );
+    for (const result of results) {
+      if (result.status === 'rejected')
+        process.emitWarning(`a listener of 'change' failed at revision ${snapshot.revision}`, 'HotconfWarning');
+    }
+  }
+}
+
+function snapshotOf<S>(
+  { settings, revision, epoch, committedAt, cause }: Incoming,
+  changed: readonly string[],
+  removed: readonly string[],
+): Snapshot<S> {
+  return Object.freeze({
+    settings: settings as DeepReadonly<S>,
+    revision,
+    epoch,
+    committedAt: new Date(committedAt),
+    cause,
+    changed: Object.freeze(changed),
+    removed: Object.freeze(removed),
+  });
+}
+
+function toPath(text: string) {
+  const path = parsePath(text);
+  if (!path) throw new ClientError('usage', `'${text}' is not a path in the settings; write it like database.url`);
+  return path;
+}

@@ -1,0 +1,219 @@
+import type { JsonValue } from '../schemas/json.ts';
+import {
+  type PatchFrame,
+  protocolVersion,
+  type RequestKind,
+  type Response,
+  type SnapshotFrame,
+  silenceMs,
+  type Welcome,
+  type WireError,
+} from '../schemas/wire.ts';
+import { Backoff } from './backoff.ts';
+import { ClientError } from './errors.ts';
+import { type Received, Receiver } from './receiver.ts';
+import { Rejection } from './rejection.ts';
+import { Requests } from './requests.ts';
+import type { Connection, Transport } from './transport.ts';
+
+export interface LinkParts {
+  readonly transport: Transport;
+  readonly name: string;
+  readonly capabilities: readonly string[];
+  /** Takes settings in. Throws `Rejection`; whatever else it throws counts as one. */
+  readonly adopt: (settings: Extract<Received, { kind: 'new' }>, frame: SnapshotFrame | PatchFrame) => Promise<void>;
+  readonly onLive: () => void;
+  readonly onStale: (reason: string) => void;
+  /** The daemon or the system said that coming back at once is of no use. */
+  readonly onRefused: (error: ClientError) => void;
+}
+
+const welcomeWithinMs = 5_000;
+const stableAfterMs = 30_000;
+/** Between attempts after a refusal that will not change by itself. */
+const refusedRetryMs = 60_000;
+const library = 'hotconf-node';
+
+/**
+ * Keeps one session with the daemon, for ever: connects, says hello with what is held, takes snapshots one at a time,
+ * answers each, notices silence, and comes back with jitter. What arrives while handlers run waits in one slot.
+ */
+export class LinkToDaemon {
+  readonly #parts: LinkParts;
+  readonly #receiver = new Receiver();
+  readonly #backoff = new Backoff();
+  readonly #requests = new Requests((request) => this.#connection?.send('request', request));
+  #connection: Connection | undefined;
+  #isClosed = false;
+  #isLive = false;
+  #waiting: (() => Promise<void>) | undefined;
+  #isAdopting = false;
+  #retryAfterMs: number | undefined;
+  #staleReason: string | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #watchdog: NodeJS.Timeout | undefined;
+  #stable: NodeJS.Timeout | undefined;
+
+  constructor(parts: LinkParts) {
+    this.#parts = parts;
+  }
+
+  open(): void {
+    const connection: Connection = this.#parts.transport({
+      onOpen: () => this.#hello(connection),
+      onFrame: (type, data) => connection === this.#connection && this.#onFrame(type, data),
+      onClose: (error) => connection === this.#connection && this.#onClose(error),
+    });
+    this.#connection = connection;
+    this.#watch(welcomeWithinMs);
+  }
+
+  request(kind: RequestKind, reason?: string): Promise<JsonValue> {
+    if (this.#isClosed) return Promise.reject(new ClientError('closed', 'the config is closed'));
+    if (!this.#isLive)
+      return Promise.reject(
+        new ClientError('not_connected', 'the daemon is not connected now; try again when the link is live'),
+      );
+    return this.#requests.add(kind, reason);
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#watchdog);
+    clearTimeout(this.#stable);
+    this.#requests.failAll(new ClientError('closed', 'the config was closed'));
+    this.#connection?.send('goodbye', { code: 'closed' });
+    this.#connection?.end();
+  }
+
+  #hello(connection: Connection): void {
+    const { name, capabilities } = this.#parts;
+    const last = this.#receiver.position;
+    connection.send('hello', {
+      protocol: protocolVersion,
+      name,
+      pid: process.pid,
+      library,
+      capabilities,
+      ...(last && { last }),
+    });
+  }
+
+  #onFrame(type: string, data: unknown): void {
+    this.#watch(silenceMs);
+    if (type === 'welcome') this.#onWelcome(data as Welcome);
+    else if (type === 'snapshot')
+      this.#take(this.#receiver.snapshot.bind(this.#receiver, data as SnapshotFrame), data as SnapshotFrame);
+    else if (type === 'patch')
+      this.#take(this.#receiver.patch.bind(this.#receiver, data as PatchFrame), data as PatchFrame);
+    else if (type === 'ping') this.#connection?.send('pong', { revision: this.#receiver.position?.revision ?? 0 });
+    else if (type === 'response') this.#requests.settle(data as Response);
+    else if (type === 'error') this.#onError(data as WireError);
+    else if (type === 'goodbye') this.#retryAfterMs = (data as { retryAfterMs?: number }).retryAfterMs;
+  }
+
+  #onWelcome({ protocol, resume, limits }: Welcome): void {
+    if (protocol !== protocolVersion)
+      return this.#refuse(
+        new ClientError(
+          'protocol',
+          `the daemon speaks protocol ${protocol}, this library ${protocolVersion}; bring both to one version`,
+        ),
+      );
+    this.#connection?.setFrameLimit(limits.outboundFrame);
+    if (resume === 'same') this.#setLive();
+  }
+
+  #setLive(): void {
+    this.#stable ??= setTimeout(() => this.#backoff.reset(), stableAfterMs).unref();
+    this.#staleReason = undefined;
+    if (this.#isLive) return;
+    this.#isLive = true;
+    this.#parts.onLive();
+  }
+
+  #take(receive: () => Received, frame: SnapshotFrame | PatchFrame): void {
+    const connection = this.#connection!;
+    this.#waiting = () => this.#adopt(receive(), frame, connection);
+    if (!this.#isAdopting) void this.#drain();
+  }
+
+  async #drain(): Promise<void> {
+    this.#isAdopting = true;
+    while (this.#waiting && !this.#isClosed) {
+      const task = this.#waiting;
+      this.#waiting = undefined;
+      await task();
+    }
+    this.#isAdopting = false;
+  }
+
+  async #adopt(received: Received, frame: SnapshotFrame | PatchFrame, connection: Connection): Promise<void> {
+    const { nonce, revision } = frame;
+    const startedAt = performance.now();
+    if (received.kind === 'unusable') return connection.send('resync', { reason: received.reason });
+    try {
+      if (received.kind === 'new') {
+        await this.#parts.adopt(received, frame);
+        this.#receiver.accept(received);
+      }
+      connection.send('ack', { nonce, revision, applyMs: Math.round((performance.now() - startedAt) * 1000) / 1000 });
+    } catch (error) {
+      const { code = 'handler_failed', paths = [], message = '' } = error instanceof Rejection ? error : {};
+      connection.send('nack', { nonce, revision, code, paths, message });
+    }
+    if (connection === this.#connection && !this.#isClosed) this.#setLive();
+  }
+
+  #onError({ code, message, fatal, retryAfterMs }: WireError): void {
+    this.#retryAfterMs = retryAfterMs;
+    if (fatal)
+      this.#refuse(
+        new ClientError(
+          code === 'protocol_unsupported' ? 'protocol' : 'refused',
+          `the daemon refuses this program: ${message}`,
+        ),
+      );
+  }
+
+  #refuse(error: ClientError): void {
+    this.#retryAfterMs = refusedRetryMs;
+    this.#staleReason = error.message;
+    this.#parts.onRefused(error);
+    this.#connection?.destroy();
+  }
+
+  #onClose(error: Error | undefined): void {
+    clearTimeout(this.#watchdog);
+    clearTimeout(this.#stable);
+    this.#stable = undefined;
+    this.#isLive = false;
+    this.#requests.failAll(
+      new ClientError('not_connected', 'the connection to the daemon was lost before it answered'),
+    );
+    if (this.#isClosed) return;
+    const code = (error as NodeJS.ErrnoException | undefined)?.code;
+    if (code === 'EACCES' || code === 'EPERM')
+      this.#parts.onRefused(
+        new ClientError('refused', 'this user may not open the socket; see the mode and group of the view', error),
+      );
+    this.#parts.onStale(
+      this.#staleReason ?? (code ? `the daemon is not reachable: ${code}` : 'the connection was lost'),
+    );
+    this.#timer = setTimeout(() => this.open(), (this.#retryAfterMs ?? 0) + this.#backoff.next());
+    this.#retryAfterMs = undefined;
+  }
+
+  /** Silence for this long ends the connection: a daemon that lives says something every 15 seconds. */
+  #watch(withinMs: number): void {
+    clearTimeout(this.#watchdog);
+    if (this.#isClosed) return;
+    const connection = this.#connection;
+    this.#watchdog = setTimeout(() => {
+      this.#staleReason = `nothing was heard for ${withinMs / 1_000} s`;
+      connection?.destroy();
+    }, withinMs);
+  }
+}

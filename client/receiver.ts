@@ -1,0 +1,66 @@
+import { Digester } from '../schemas/digest.ts';
+import { deepFreeze, isEqual, isObject, type JsonObject, type JsonValue } from '../schemas/json.ts';
+import { applyPatch } from '../schemas/patch.ts';
+import type { PatchFrame, Position, SnapshotFrame } from '../schemas/wire.ts';
+
+/** What came in: settings to try, nothing to do, or something that cannot be used as it is. */
+export type Received =
+  | { readonly kind: 'new'; readonly settings: JsonObject; readonly position: Position }
+  | { readonly kind: 'old' }
+  | { readonly kind: 'unusable'; readonly reason: string };
+
+/** Turns snapshot and patch frames into settings, and remembers which ones were accepted. */
+export class Receiver {
+  readonly #digester = new Digester();
+  #held: { readonly settings: JsonObject; readonly position: Position } | undefined;
+
+  /** What this program has; the daemon sends nothing when it is the same. */
+  get position(): Position | undefined {
+    return this.#held?.position;
+  }
+
+  snapshot({ settings, epoch, revision, digest }: SnapshotFrame): Received {
+    if (this.#isOld(epoch, revision)) return { kind: 'old' };
+    return {
+      kind: 'new',
+      settings: deepFreeze(share(this.#held?.settings, settings)),
+      position: { epoch, revision, digest },
+    };
+  }
+
+  patch({ base, operations, epoch, revision, digest }: PatchFrame): Received {
+    if (this.#isOld(epoch, revision)) return { kind: 'old' };
+    const held = this.#held;
+    if (!held || held.position.epoch !== epoch || held.position.revision !== base)
+      return { kind: 'unusable', reason: 'the base is not held' };
+    const settings = applyPatch(held.settings, operations);
+    if (!settings) return { kind: 'unusable', reason: 'the operations do not apply' };
+    // Once for the whole tree; from then on only what changed is computed.
+    this.#digester.digest(held.settings);
+    if (this.#digester.digest(settings, held.settings) !== digest)
+      return { kind: 'unusable', reason: 'the digest differs' };
+    return { kind: 'new', settings, position: { epoch, revision, digest } };
+  }
+
+  accept({ settings, position }: { readonly settings: JsonObject; readonly position: Position }): void {
+    this.#held = { settings, position };
+  }
+
+  /** Within an epoch numbers only grow; another epoch always wins. */
+  #isOld(epoch: string, revision: number): boolean {
+    const held = this.#held?.position;
+    return held !== undefined && held.epoch === epoch && revision <= held.revision;
+  }
+}
+
+/** The next settings with every part that equals the one before replaced by it, so that "is it the same" is cheap. */
+function share<T extends JsonValue>(before: JsonValue | undefined, next: T): T {
+  if (!isObject(before) || !isObject(next)) return isEqual(before, next) ? (before as T) : next;
+  let isSame = Object.keys(before).length === Object.keys(next).length;
+  const shared: Record<string, JsonValue> = {};
+  for (const key in next) {
+    shared[key] = share(Object.hasOwn(before, key) ? before[key] : undefined, (next as JsonObject)[key]!);
+    isSame &&= shared[key] === before[key];
+  }
+  return (isSame ? before : shared) as T;
+}

@@ -1,0 +1,132 @@
+import type { Issue } from '../schemas/errors.ts';
+
+/** Read-only to the leaves, as settings are served. */
+export type DeepReadonly<T> = T extends (infer Item)[] | readonly (infer Item)[]
+  ? readonly DeepReadonly<Item>[]
+  : T extends object
+    ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> }
+    : T;
+
+/** The paths of an application's settings, to four levels: `'database'`, `'database.url'`. Any text where the type is open. */
+export type PathOf<T, Depth extends unknown[] = []> = string extends keyof T
+  ? string
+  : Depth['length'] extends 4
+    ? never
+    : T extends readonly unknown[]
+      ? never
+      : T extends object
+        ? { [Key in keyof T & string]: Key | `${Key}.${PathOf<NonNullable<T[Key]>, [...Depth, 0]>}` }[keyof T & string]
+        : never;
+
+/** The type of what is at a path. */
+export type ValueAt<T, P extends string> = P extends keyof T
+  ? T[P]
+  : P extends `${infer Key}.${infer Rest}`
+    ? Key extends keyof T
+      ? ValueAt<NonNullable<T[Key]>, Rest>
+      : unknown
+    : unknown;
+
+/** Settings that the daemon committed and this program accepted. */
+export interface Snapshot<S> {
+  /** Deeply frozen. Parts that did not change are the same objects as in the snapshot before. */
+  readonly settings: DeepReadonly<S>;
+  /** +1 with each commit of an epoch; may skip, for a slow program gets only the newest. */
+  readonly revision: number;
+  /** The lineage of the revisions. */
+  readonly epoch: string;
+  readonly committedAt: Date;
+  /** What made the daemon reload: `file`, `env`, `operator`, ... */
+  readonly cause: string;
+  /** Paths whose value differs from this program's snapshot before. */
+  readonly changed: readonly string[];
+  /** Paths that are gone since this program's snapshot before. */
+  readonly removed: readonly string[];
+}
+
+/** Whether the daemon is heard. A stale config keeps its settings and recovers by itself. */
+export type Link =
+  | { readonly kind: 'live' }
+  | { readonly kind: 'stale'; readonly since: Date; readonly reason: string };
+
+/** Gets the part of the settings at its path, and the same part as it was before. */
+export type WatchHandler<Value> = (next: Value, previous: Value) => unknown;
+
+/** Tries settings before this program accepts them. Throwing rejects them. */
+export type Verify<S> = (next: DeepReadonly<S>, signal: AbortSignal) => unknown;
+
+export interface ConnectOptions<S> {
+  /** The view's socket. Default: `HOTCONF_SOCKET`, else `default.sock` in the daemon's usual runtime folder. */
+  readonly socket?: string;
+  /** Shown in `hotconf status`. Default: the name of the running script. */
+  readonly name?: string;
+  /** Milliseconds to wait for the first snapshot. Default 5,000. */
+  readonly timeoutMs?: number;
+  readonly verify?: Verify<S>;
+  /** Lays this process's own environment over the settings: `APP_DATABASE__URL` over `database.url`. */
+  readonly env?: { readonly prefix: string };
+  /** Aborting it closes the config. */
+  readonly signal?: AbortSignal;
+  /** Only looks on: is not counted as a program that runs by the settings. Default false. */
+  readonly observe?: boolean;
+}
+
+export interface ReloadResult {
+  readonly outcome: 'committed' | 'unchanged' | 'rejected';
+  readonly revision?: number;
+  readonly changed?: readonly string[];
+  readonly code?: string;
+  readonly message?: string;
+  readonly issues?: readonly Issue[];
+}
+
+export interface ValidationResult {
+  readonly valid: boolean;
+  readonly issues: readonly Issue[];
+}
+
+export interface Summary {
+  readonly environment: string;
+  readonly revision: number;
+  readonly epoch: string;
+  readonly loadedAt: string;
+  readonly hotReloadEnabled: boolean;
+  readonly secretsLoaded: number;
+  /** Which of the schema's top-level parts have a value. */
+  readonly configured: Readonly<Record<string, boolean>>;
+  readonly sources: readonly { readonly id: string; readonly kind: string; readonly state: string }[];
+  readonly lastReload: { readonly at: string; readonly outcome: string; readonly revision: number } | null;
+}
+
+export interface ConfigEvents<S> {
+  /** After every accepted snapshot. What a listener returns is awaited before the daemon hears of the accept. */
+  change: (snapshot: Snapshot<S>) => unknown;
+  link: (link: Link) => unknown;
+}
+
+/** A program's settings, kept current. Reading is synchronous and never fails. */
+export interface Config<S> extends AsyncDisposable {
+  /** The newest accepted settings. */
+  readonly settings: DeepReadonly<S>;
+  readonly snapshot: Snapshot<S>;
+  readonly link: Link;
+  /** The value at a path; `undefined` when there is none. */
+  get<P extends PathOf<S>>(path: P): DeepReadonly<ValueAt<S, P>>;
+  /**
+   * Calls the handler when something at, in or above the path changed, before the new settings are visible in
+   * {@link settings}. All handlers of a snapshot run at once. When one throws, the snapshot is rejected: those that
+   * succeeded are called again with the parts exchanged, and the program keeps what it had. Returns how to stop.
+   */
+  watch<P extends PathOf<S>>(path: P, handler: WatchHandler<DeepReadonly<ValueAt<S, P>>>): () => void;
+  on<Event extends keyof ConfigEvents<S>>(event: Event, listener: ConfigEvents<S>[Event]): this;
+  off<Event extends keyof ConfigEvents<S>>(event: Event, listener: ConfigEvents<S>[Event]): this;
+  /** The snapshots from now on; only the newest for a reader that is slow. Ends when the signal aborts or on close. */
+  changes(options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<Snapshot<S>>;
+  /** Asks the daemon to read every source again. Needs the view's `mayReload`. */
+  reload(options?: { readonly reason?: string }): Promise<ReloadResult>;
+  /** What a reload would give now. */
+  validate(): Promise<ValidationResult>;
+  summary(): Promise<Summary>;
+  /** Ends the connection. The settings stay readable. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,121 @@
+import { type FastifyInstance, fastify } from 'fastify';
+import { DaemonError } from '../model/errors.ts';
+import type { Actor, ReloadOutcome } from '../model/snapshot.ts';
+import type { Log } from '../ops/log.ts';
+import { compileOwn } from '../ops/own-schemas.ts';
+import { SocketFile } from '../ops/socket-file.ts';
+import type { Preview } from '../reload/reloader.ts';
+import type { Reports } from './reports.ts';
+
+export interface AdminServerParts {
+  readonly path: string;
+  readonly reports: Reports;
+  readonly reload: (actor: Actor) => Promise<ReloadOutcome>;
+  readonly preview: () => Promise<Preview>;
+  /** Resolves when the programs have answered, or after a time. */
+  readonly allAnswered: () => Promise<void>;
+  readonly log: Log;
+}
+
+const jsonBytes = 16 * 1024;
+
+const reloadBody = {
+  type: 'object',
+  additionalProperties: false,
+  properties: { reason: { type: 'string', maxLength: 500 }, dryRun: { type: 'boolean' } },
+} as const;
+
+/** The operator's HTTP interface on a Unix socket of mode 0600: whoever may open it may use it. */
+export class AdminServer {
+  readonly #app: FastifyInstance;
+  readonly #file: SocketFile;
+
+  constructor(parts: AdminServerParts) {
+    this.#file = new SocketFile(parts.path);
+    this.#app = createApp(parts);
+  }
+
+  async start(): Promise<void> {
+    await this.#app.ready();
+    await this.#file.publish((temporary) => this.#app.server.listen({ path: temporary }), 0o600);
+  }
+
+  async stop(): Promise<void> {
+    this.#file[Symbol.dispose]();
+    await this.#app.close();
+  }
+}
+
+function createApp({ reports, reload, preview, allAnswered, log }: AdminServerParts): FastifyInstance {
+  const app = fastify({ logger: false, bodyLimit: jsonBytes, forceCloseConnections: true, requestTimeout: 60_000 });
+  // Fastify's own compiler would bring a second ajv with a second meta-schema.
+  app.setValidatorCompiler(({ schema }) => compileOwn(schema as object));
+  app.setErrorHandler((error, _request, reply) => {
+    const { status, code, message } = explain(error);
+    if (status === 500)
+      log('error', 'admin_request_failed', `a request failed: ${(error as Error).message}`, { errorType: code });
+    return reply.code(status).send({ status: 'error', code, message });
+  });
+  app.setNotFoundHandler((_request, reply) =>
+    reply.code(404).send({ status: 'error', code: 'not_found', message: 'no such route' }),
+  );
+  app.get('/admin/status', () => reports.status());
+  app.get('/admin/summary', () => reports.summary());
+  app.get('/admin/history', () => reports.history());
+  app.get('/admin/clients', () => reports.clients());
+  app.get('/admin/config', () => reports.config());
+  app.get<{ Querystring: { path: string } }>(
+    '/admin/explain',
+    {
+      schema: {
+        querystring: { type: 'object', required: ['path'], properties: { path: { type: 'string', maxLength: 1_000 } } },
+      },
+    },
+    ({ query }) => reports.explain(query.path),
+  );
+  app.post<{ Body: { reason?: string; dryRun?: boolean } }>(
+    '/admin/reload-config',
+    { schema: { body: reloadBody } },
+    async ({ body }, reply) => {
+      if (body.dryRun) return reply.send({ status: 'success', message: 'Nothing was changed', ...(await preview()) });
+      const outcome = await reload({ cause: 'operator', ...(body.reason && { reason: body.reason }) });
+      await allAnswered();
+      const answer = describeReload(outcome, reports);
+      return reply.code(answer.status === 'success' ? 200 : 422).send(answer);
+    },
+  );
+  return app;
+}
+
+/** What an operator is told of a reload. */
+function describeReload(outcome: ReloadOutcome, reports: Reports) {
+  if (outcome.kind === 'rejected') {
+    const { code, message, facts } = outcome.error;
+    return { status: 'error', code, message, outcome: outcome.kind, issues: facts.issues ?? [] };
+  }
+  const { revision, epoch, changed, removed } = outcome.snapshot;
+  const isNew = outcome.kind === 'committed';
+  return {
+    status: 'success',
+    message: isNew ? 'Configuration reloaded' : 'Nothing has changed',
+    outcome: outcome.kind,
+    revision,
+    epoch,
+    changed: isNew ? changed : [],
+    removed: isNew ? removed : [],
+    subscribers: reports.clients(),
+  };
+}
+
+function explain(error: unknown): { status: number; code: string; message: string } {
+  if (error instanceof DaemonError)
+    return { status: error.code === 'usage' ? 404 : 503, code: error.code, message: error.message };
+  const {
+    statusCode = 500,
+    code = 'internal',
+    message,
+  } = error as { statusCode?: number; code?: string; message: string };
+  return statusCode < 500
+    ? { status: statusCode, code, message }
+    : { status: 500, code: 'internal', message: 'the request failed; see the log' };
+}

@@ -1,0 +1,153 @@
+import type { JsonObject } from '../../schemas/json.ts';
+import { formatPath, overlap, type Path, parsePath, valueAt } from '../../schemas/paths.ts';
+import type { AppSchema } from '../model/app-schema.ts';
+import { DaemonError } from '../model/errors.ts';
+import { isSecret, redactSettings } from '../model/secrecy.ts';
+import type { ReloadRecord, Snapshot } from '../model/snapshot.ts';
+import type { Clock } from '../ops/clock.ts';
+import type { Health } from '../ops/health.ts';
+import type { Options } from '../ops/options.ts';
+import type { SnapshotStore } from '../reload/snapshot-store.ts';
+import type { ViewServer } from '../serve/view-server.ts';
+import type { Source } from '../sources/source.ts';
+
+export interface ReportsParts {
+  readonly options: Options;
+  readonly version: string;
+  readonly schema: AppSchema;
+  readonly store: SnapshotStore;
+  readonly sources: readonly Source[];
+  readonly health: Health;
+  readonly views: () => readonly { readonly name: string; readonly path: string; readonly server: ViewServer }[];
+  /** Newest first. */
+  readonly history: (limit?: number) => readonly ReloadRecord[];
+  readonly clock: Clock;
+}
+
+/** What the daemon tells about itself. Answers are JSON and hold no secret value. */
+export class Reports {
+  readonly #parts: ReportsParts;
+
+  constructor(parts: ReportsParts) {
+    this.#parts = parts;
+  }
+
+  summary() {
+    const { options, store, schema, history } = this.#parts;
+    const snapshot = this.#snapshot();
+    return {
+      environment: options.environment,
+      revision: snapshot.revision,
+      epoch: snapshot.epoch,
+      loadedAt: snapshot.committedAt,
+      hotReloadEnabled: options.hotReload,
+      secretsLoaded: store.secretsLoaded,
+      configured: Object.fromEntries(schema.parts.map((part) => [part, snapshot.settings[part] !== undefined])),
+      sources: this.#sources(),
+      lastReload: history(1)[0] ?? null,
+    };
+  }
+
+  status() {
+    const { version, health, clock, options } = this.#parts;
+    const snapshot = this.#snapshot();
+    return {
+      ...this.summary(),
+      version,
+      pid: process.pid,
+      options: options.file,
+      state: { ...health.state, reasons: health.reasons },
+      ageMs: Math.max(0, clock.wall() - Date.parse(snapshot.committedAt)),
+      views: this.#parts
+        .views()
+        .map(({ name, path, server }) => ({ name, socket: path, subscribers: server.sessions.length })),
+      subscribers: this.clients(),
+      lastReloads: this.#parts.history(5),
+    };
+  }
+
+  clients() {
+    return this.#parts.views().flatMap(({ name: view, server }) =>
+      server.sessions.map((session) => ({
+        session: session.id,
+        name: session.name,
+        pid: session.pid,
+        view,
+        observer: session.isObserver,
+        revision: session.held ?? 0,
+        state: session.state,
+        rejection: session.lastNack
+          ? { code: session.lastNack.code, paths: [...session.lastNack.paths], message: session.lastNack.message }
+          : null,
+      })),
+    );
+  }
+
+  /** Newest first. */
+  history(): readonly ReloadRecord[] {
+    return this.#parts.history();
+  }
+
+  /** The settings with every secret replaced. */
+  config(): JsonObject {
+    const { settings, parts } = this.#snapshot();
+    return redactSettings(this.#parts.schema, parts, settings);
+  }
+
+  /** Which part gave the value at a path, at which revision, and which parts it shadows. Throws `usage`. */
+  explain(text: string) {
+    const path = parsePath(text);
+    const snapshot = this.#snapshot();
+    if (!path || valueAt(snapshot.settings, path) === undefined) {
+      throw new DaemonError('usage', 'there is no such setting', {
+        path: text,
+        mend: 'see `hotconf get` for all of them',
+      });
+    }
+    const givers = snapshot.parts.filter((part) => valueAt(part.settings, path) !== undefined).reverse();
+    const [winner, ...shadowed] = givers.map(({ sourceId, kind, name }) => ({ source: sourceId, kind, name }));
+    const secret = isSecret(this.#parts.schema, snapshot.parts, path);
+    return {
+      path: formatPath(path),
+      from: winner!,
+      shadows: shadowed,
+      secret,
+      revision: this.#changedAt(path, snapshot),
+    };
+  }
+
+  /** The last revision that changed something at, in or above a path, as far as the history goes back. */
+  #changedAt(path: Path, { epoch, revision }: Snapshot): number {
+    let oldest = revision;
+    for (const record of this.#parts.history()) {
+      if (record.epoch !== epoch || record.outcome !== 'committed') continue;
+      oldest = record.revision;
+      if (record.cause === 'start' || touches(record, path)) break;
+    }
+    return oldest;
+  }
+
+  #sources() {
+    return this.#parts.sources.map(({ id, kind, describes, watchHealth }) => {
+      const stale = this.#parts.health.staleness(id);
+      return {
+        id,
+        kind,
+        reads: [...describes],
+        state: stale ? ('stale' as const) : ('current' as const),
+        watch: watchHealth.mode,
+        problem: stale ?? null,
+      };
+    });
+  }
+
+  #snapshot(): Snapshot {
+    const { current } = this.#parts.store;
+    if (!current) throw new DaemonError('not_reachable', 'no snapshot is served yet');
+    return current;
+  }
+}
+
+function touches({ changed, removed }: ReloadRecord, path: Path): boolean {
+  return [...changed, ...removed].some((text) => overlap(parsePath(text) ?? [], path));
+}

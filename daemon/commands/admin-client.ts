@@ -1,0 +1,64 @@
+import { request } from 'node:http';
+import { DaemonError, systemCode } from '../model/errors.ts';
+import { adminSocket } from '../ops/options.ts';
+import { findOptionsFile, loadOptions } from '../ops/options-file.ts';
+import type { SharedOptions } from './command-line.ts';
+import type { Io } from './io.ts';
+
+/** An answer's body is checked by nobody: both ends are of one version. */
+export interface AdminAnswer<T> {
+  readonly status: number;
+  readonly body: T;
+}
+
+/** Asks the daemon on its admin socket. Throws `not_reachable` or `not_permitted`. */
+export async function askDaemon<T>(
+  options: SharedOptions,
+  { env }: Io,
+  route: string,
+  body?: unknown,
+): Promise<AdminAnswer<T>> {
+  const socketPath = adminSocket(loadOptions(findOptionsFile(options.config, env), env));
+  try {
+    const answer = await send<T>(socketPath, route, body);
+    if (answer.status === 404 || answer.status >= 500) {
+      throw new DaemonError(
+        'refused',
+        (answer.body as { message?: string }).message ?? `the daemon answered ${answer.status}`,
+      );
+    }
+    return answer;
+  } catch (error) {
+    throw explain(error, socketPath);
+  }
+}
+
+function send<T>(socketPath: string, path: string, body: unknown): Promise<AdminAnswer<T>> {
+  const { promise, resolve, reject } = Promise.withResolvers<AdminAnswer<T>>();
+  const headers = body === undefined ? {} : { 'content-type': 'application/json' };
+  const asked = request(
+    { socketPath, path, method: body === undefined ? 'GET' : 'POST', headers },
+    async (response) => {
+      let text = '';
+      for await (const chunk of response.setEncoding('utf8')) text += chunk;
+      resolve({ status: response.statusCode!, body: JSON.parse(text) });
+    },
+  );
+  asked.once('error', reject);
+  asked.end(body === undefined ? undefined : JSON.stringify(body));
+  return promise;
+}
+
+function explain(error: unknown, subject: string): unknown {
+  const code = systemCode(error);
+  if (error instanceof DaemonError || code === undefined) return error;
+  if (code === 'EACCES')
+    return new DaemonError('not_permitted', 'this user may not ask the daemon', {
+      subject,
+      mend: "run it as the daemon's user",
+    });
+  return new DaemonError('not_reachable', `no daemon answers: ${code}`, {
+    subject,
+    mend: 'start one with `hotconf start`',
+  });
+}

@@ -1,0 +1,92 @@
+import { Command, CommanderError } from 'commander';
+import { DaemonError } from '../model/errors.ts';
+import { readVersion } from '../ops/version.ts';
+import type { Io } from './io.ts';
+
+/** Options that every command has. */
+export interface SharedOptions {
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+/** Runs one command line and returns its exit code. Each command is loaded only when it is called. */
+export async function runCommandLine(args: readonly string[], io: Io = process): Promise<number> {
+  let exitCode = 0;
+  const program = createProgram(io, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    // Help and version end by an error too; commander has printed all that there is to say.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 64;
+    return tell(error, io);
+  }
+}
+
+function tell(error: unknown, io: Io): number {
+  if (error instanceof DaemonError) {
+    for (const { path, message } of error.facts.issues ?? [])
+      io.stderr.write(`  ${path ? `${path}: ` : ''}${message}\n`);
+    io.stderr.write(`hotconf: ${error.message}\n`);
+    return error.exitCode;
+  }
+  io.stderr.write(`${(error as Error).stack}\nhotconf: this is a bug, please report it: ${(error as Error).message}\n`);
+  return 70;
+}
+
+function createProgram(io: Io, setExitCode: (code: number) => void): Command {
+  const program = new Command('hotconf')
+    .description('Keeps the settings and secrets of running programs current, without a restart')
+    .version(readVersion())
+    .option('--config <file>', 'the options file')
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
+    .showHelpAfterError('(see hotconf --help)');
+  const add = (
+    usage: string,
+    description: string,
+    run: (options: SharedOptions, command: Command) => Promise<number>,
+  ) =>
+    program
+      .command(usage)
+      .description(description)
+      .option('--config <file>', 'the options file')
+      .exitOverride()
+      .copyInheritedSettings(program)
+      .action(async (...args) => {
+        const command = args.at(-1) as Command;
+        setExitCode(await run(command.optsWithGlobals(), command));
+      });
+
+  add('start', 'runs the daemon in the foreground', async (options) => (await import('./start.ts')).start(options, io));
+  add('status', 'what is served, from where, and to whom', async (options) =>
+    (await import('./status.ts')).status(options, io),
+  ).option('--json', 'as JSON');
+  add('get [path]', 'the current settings, or one of them', async (options, { args }) =>
+    (await import('./get.ts')).get({ ...options, path: args[0] }, io),
+  )
+    .option('--reveal', 'show secret values')
+    .option('--json', 'as JSON')
+    .option('--socket <socket>', "the view's socket");
+  add('watch [paths...]', 'follows changes', async (options, { args }) =>
+    (await import('./watch.ts')).watch({ ...options, paths: args }, io),
+  )
+    .option('--json', 'one JSON document a line')
+    .option('--socket <socket>', "the view's socket");
+  add('reload', 'reads every source again', async (options) => (await import('./reload.ts')).reload(options, io))
+    .option('--reason <text>', 'why, for the history')
+    .option('--dry-run', 'tell what would change, and change nothing')
+    .option('--json', 'as JSON');
+  add('validate', 'loads, merges and validates without a daemon', async (options) =>
+    (await import('./validate.ts')).validate(options, io),
+  ).option('--json', 'as JSON');
+  add('explain <path>', 'where a setting comes from', async (options, { args }) =>
+    (await import('./explain.ts')).explain({ ...options, path: args[0]! }, io),
+  ).option('--json', 'as JSON');
+  add('history', 'reloads: when, why, what, and how they ended', async (options) =>
+    (await import('./history.ts')).history(options, io),
+  ).option('--json', 'as JSON');
+  return program;
+}

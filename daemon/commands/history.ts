@@ -1,0 +1,33 @@
+import type { ReloadRecord } from '../model/snapshot.ts';
+import { askDaemon } from './admin-client.ts';
+import type { SharedOptions } from './command-line.ts';
+import { type Io, localTime, printJson, printLines } from './io.ts';
+
+/** Revisions: when, why, by whom, changed paths, outcome; rejected reloads too. Newest first. */
+export async function history(options: SharedOptions, io: Io): Promise<number> {
+  const { body } = await askDaemon<ReloadRecord[]>(options, io, '/admin/history');
+  if (options.json) printJson(io, body);
+  else printLines(io, body.map(describeRecord));
+  return 0;
+}
+
+const shownPaths = 6;
+
+export function describeRecord({
+  at,
+  outcome,
+  revision,
+  cause,
+  by,
+  reason,
+  durationMs,
+  changed,
+  removed,
+  error,
+}: ReloadRecord): string {
+  const paths = [...changed, ...removed.map((path) => `-${path}`)];
+  const more = paths.length > shownPaths ? ` and ${paths.length - shownPaths} more` : '';
+  const what = error?.message ?? paths.slice(0, shownPaths).join(' ') + more;
+  const why = [cause, by && `by ${by}`, reason && `"${reason}"`].filter(Boolean).join(' ');
+  return `${localTime(at)}  revision ${revision}  ${outcome.padEnd(9)}  ${why}  ${durationMs.toFixed(1)} ms  ${what}`.trimEnd();
+}

@@ -1,0 +1,39 @@
+import type { Daemon } from '../daemon.ts';
+import type { Log } from '../ops/log.ts';
+
+/**
+ * Resolves with the reason to stop: SIGTERM or SIGINT. A second one ends the process at once. SIGHUP reloads; signals
+ * that come during such a reload give one more together. Rejects when a part of the daemon has failed.
+ */
+export function untilStopped(daemon: Daemon, log: Log): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      resolve(signal);
+      for (const second of ['SIGTERM', 'SIGINT'] as const)
+        process.on(second, () => process.exit(second === 'SIGTERM' ? 143 : 130));
+    });
+  }
+  process.on(
+    'SIGHUP',
+    coalesced(() => daemon.reload({ cause: 'signal' }), log),
+  );
+  daemon.running.catch(reject);
+  return promise;
+}
+
+function coalesced(task: () => Promise<unknown>, log: Log): () => void {
+  let running = false;
+  let again = false;
+  const run = async () => {
+    again = running;
+    if (running) return;
+    running = true;
+    await task().catch((error) =>
+      log('error', 'config_reload_failed', `the reload failed: ${error.message}`, { errorType: 'internal' }),
+    );
+    running = false;
+    if (again) await run();
+  };
+  return () => void run();
+}

@@ -1,0 +1,50 @@
+import { Daemon } from '../daemon.ts';
+import { systemClock } from '../ops/clock.ts';
+import { createLog } from '../ops/log.ts';
+import { adminSocket, type Options, viewSocket } from '../ops/options.ts';
+import { findOptionsFile, loadOptions } from '../ops/options-file.ts';
+import { Redaction } from '../ops/redaction.ts';
+import type { SharedOptions } from './command-line.ts';
+import type { Io } from './io.ts';
+import { untilStopped } from './signals.ts';
+import { welcomeScreen } from './welcome-screen.ts';
+
+/** Runs the daemon until it is told to stop. */
+export async function start(shared: SharedOptions, io: Io): Promise<number> {
+  const options = loadOptions(findOptionsFile(shared.config, io.env), io.env);
+  const format = options.log.format === 'auto' ? (io.stdout.isTTY ? 'text' : 'json') : options.log.format;
+  const redaction = new Redaction();
+  const { log, close } = createLog({
+    level: options.log.level,
+    format,
+    redaction,
+    clock: systemClock,
+    stream: io.stdout,
+  });
+  process.title = 'hotconf';
+  const daemon = new Daemon({ options, env: io.env, log, redaction });
+  for (const option of options.inactive)
+    log('warn', 'option_inactive', `${option} has no effect in this version`, { option });
+  const { revision, epoch } = await daemon.start();
+  log('info', 'daemon_ready', `serving revision ${revision}`, { ...readyFacts(options, daemon), revision, epoch });
+  if (format === 'text' || options.environment === 'development')
+    io.stderr.write(welcomeScreen(options, daemon.reports.summary()));
+  const stopped = await untilStopped(daemon, log);
+  log('info', 'daemon_stopping', `stopping: ${stopped}`, { reason: stopped });
+  await daemon.stop();
+  await close();
+  return 0;
+}
+
+function readyFacts(options: Options, daemon: Daemon) {
+  const watching = daemon.reports.summary().sources.flatMap(({ reads }) => reads);
+  return {
+    environment: options.environment,
+    hotReload: options.hotReload,
+    options: options.file,
+    watching,
+    sockets: { default: viewSocket(options), admin: adminSocket(options) },
+    pid: process.pid,
+    readyAfterMs: Math.round(performance.now()),
+  };
+}

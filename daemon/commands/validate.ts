@@ -1,0 +1,46 @@
+import type { Issue } from '../../schemas/errors.ts';
+import { DaemonError } from '../model/errors.ts';
+import { Merger } from '../model/merge.ts';
+import { systemClock } from '../ops/clock.ts';
+import type { Log } from '../ops/log.ts';
+import { findOptionsFile, loadOptions } from '../ops/options-file.ts';
+import { Redaction } from '../ops/redaction.ts';
+import { LayerStore } from '../reload/layer-store.ts';
+import { loadAppSchema, validateCandidate } from '../reload/validate-candidate.ts';
+import { createSources } from '../sources/create-sources.ts';
+import type { SharedOptions } from './command-line.ts';
+import { type Io, printJson, printLines } from './io.ts';
+
+/** Loads, merges and validates without a daemon. Tells each issue; 0 when there is none, else 65. */
+export async function validate(options: SharedOptions, io: Io): Promise<number> {
+  const issues = await issuesOf(options, io);
+  if (options.json) printJson(io, { valid: issues.length === 0, issues });
+  else
+    printLines(
+      io,
+      issues.length === 0
+        ? ['valid']
+        : issues.map(({ path, message }) => `${path && !message.includes(path) ? `${path}: ` : ''}${message}`),
+    );
+  return issues.length === 0 ? 0 : 65;
+}
+
+async function issuesOf(shared: SharedOptions, io: Io): Promise<readonly Issue[]> {
+  // A missing options file is no finding about settings: it leaves by its own exit code.
+  const file = findOptionsFile(shared.config, io.env);
+  try {
+    const options = loadOptions(file, io.env);
+    const { schema, validate: check } = loadAppSchema(options.schema);
+    const log: Log = (_level, _event, message) => void io.stderr.write(`${message}\n`);
+    const layers = new LayerStore(
+      createSources({ options, env: io.env, schema, redaction: new Redaction(), clock: systemClock, log }),
+    );
+    await layers.load(layers.sourceIds, { fresh: true, graceMs: 0 }, AbortSignal.timeout(options.reload.deadlineMs));
+    const parts = layers.partsOf(layers.newest);
+    validateCandidate(check, { settings: new Merger().merge(parts.map((part) => part.settings)), parts });
+    return [];
+  } catch (error) {
+    if (!(error instanceof DaemonError) || error.code === 'options_missing') throw error;
+    return error.facts.issues ?? [{ path: error.facts.path ?? '', keyword: error.code, message: error.message }];
+  }
+}

@@ -1,0 +1,25 @@
+import type { ConfigClient } from '../../client/config-client.ts';
+import { openConfig } from '../../client/connect.ts';
+import { ClientError } from '../../client/errors.ts';
+import { DaemonError } from '../model/errors.ts';
+import { viewSocket } from '../ops/options.ts';
+import { findOptionsFile, loadOptions } from '../ops/options-file.ts';
+import type { SharedOptions } from './command-line.ts';
+import type { Io } from './io.ts';
+
+/** Looks on at a view, as a program would see it. Throws `not_reachable` or `not_permitted`. */
+export async function openView(
+  options: SharedOptions & { readonly socket?: string },
+  { env }: Io,
+): Promise<ConfigClient<Record<string, unknown>>> {
+  const socket =
+    options.socket ?? env.HOTCONF_SOCKET ?? viewSocket(loadOptions(findOptionsFile(options.config, env), env));
+  try {
+    return await openConfig<Record<string, unknown>>({ socket, name: 'hotconf', observe: true, timeoutMs: 2_000 });
+  } catch (error) {
+    if (!(error instanceof ClientError)) throw error;
+    throw new DaemonError(error.code === 'refused' ? 'not_permitted' : 'not_reachable', error.message, {
+      mend: 'start one with `hotconf start`',
+    });
+  }
+}

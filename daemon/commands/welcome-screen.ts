@@ -1,0 +1,30 @@
+import { relative } from 'node:path';
+import type { Reports } from '../admin/reports.ts';
+import { adminSocket, type Options, viewSocket } from '../ops/options.ts';
+
+/** What a person sees who has just started the daemon: what it watches, where it is, and what to try. */
+export function welcomeScreen(options: Options, summary: ReturnType<Reports['summary']>): string {
+  const { sources, revision, secretsLoaded, hotReloadEnabled } = summary;
+  const secrets = sources.find(({ kind }) => kind === 'files')?.reads[0];
+  const lines = [
+    `hotconf serves revision ${revision} (${options.environment}): ${secretsLoaded} secrets from ${sources.length} sources`,
+    '',
+    ...sources.map(
+      ({ reads, kind, watch }, i) =>
+        `  ${i === 0 ? (hotReloadEnabled ? 'watching' : 'reading ') : '        '}  ${kind.padEnd(8)} ${reads.join(', ')}${watch === 'polling' ? ' (polled)' : ''}`,
+    ),
+    `  programs  ${shown(viewSocket(options))}`,
+    `  operator  ${shown(adminSocket(options))}`,
+    '',
+    '  In a second terminal:   npx hotconf watch',
+    `  Then edit and save a file${secrets ? ` in ${secrets}` : ''}: the change appears there.`,
+    '  Ctrl-C stops.',
+    '',
+  ];
+  return `\n${lines.join('\n')}\n`;
+}
+
+function shown(path: string): string {
+  const short = relative(process.cwd(), path);
+  return short.startsWith('..') ? path : short;
+}

@@ -1,0 +1,63 @@
+import { type DaemonErrorCode, daemonErrors, type Issue } from '../../schemas/errors.ts';
+
+export interface ErrorFacts {
+  /** The file, socket, variable or option that it is about. */
+  readonly subject?: string;
+  /** Where in the file, from 1. */
+  readonly line?: number;
+  readonly column?: number;
+  /** The path in the settings or in the options. */
+  readonly path?: string;
+  /** What to do about it. */
+  readonly mend?: string;
+  readonly issues?: readonly Issue[];
+  readonly sourceId?: string;
+  readonly cause?: unknown;
+}
+
+/**
+ * A foreseen failure. `code` is from the closed list in `schemas/errors.ts`; the message names the subject, the place,
+ * the rule and the mend, and never holds a value.
+ */
+export class DaemonError extends Error {
+  override name = 'DaemonError';
+  readonly code: DaemonErrorCode;
+  readonly facts: ErrorFacts;
+
+  constructor(code: DaemonErrorCode, what: string, facts: ErrorFacts = {}) {
+    super(compose(what, facts), facts.cause === undefined ? undefined : { cause: facts.cause });
+    this.code = code;
+    this.facts = facts;
+  }
+
+  get exitCode(): number {
+    return daemonErrors[this.code];
+  }
+
+  /** The same failure, known to be of one source. */
+  ofSource(sourceId: string): DaemonError {
+    if (this.facts.sourceId) return this;
+    const copy = new DaemonError(this.code, '', { ...this.facts, sourceId });
+    copy.message = this.message;
+    return copy;
+  }
+}
+
+/** `a.yaml:3:5: database.url: what is wrong (what to do)`. */
+function compose(what: string, { subject, line, column, path, mend }: ErrorFacts): string {
+  const place = [subject, line, line === undefined ? undefined : column].filter((part) => part !== undefined).join(':');
+  return (
+    [place, path]
+      .filter(Boolean)
+      .map((part) => `${part}: `)
+      .join('') +
+    what +
+    (mend ? ` (${mend})` : '')
+  );
+}
+
+/** The `code` of a system error, such as `ENOENT`; `undefined` for anything else. */
+export function systemCode(error: unknown): string | undefined {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  return typeof code === 'string' ? code : undefined;
+}

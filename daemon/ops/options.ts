@@ -1,0 +1,194 @@
+import { dirname, join, resolve } from 'node:path';
+import { isObject } from '../../schemas/json.ts';
+import { type Path, parsePath } from '../../schemas/paths.ts';
+import { defaultRuntimeFolder } from '../../schemas/runtime-folder.ts';
+import { DaemonError } from '../model/errors.ts';
+import { parseDuration, parseSize } from '../model/units.ts';
+
+export type Environment = 'development' | 'staging' | 'production';
+export type Format = 'yaml' | 'json' | 'env' | 'text';
+export type FileModeCheck = 'strict' | 'warn' | 'off';
+
+/** Limits on what is read from outside. Sizes in bytes. */
+export interface Limits {
+  readonly fileSize: number;
+  readonly keys: number;
+  readonly depth: number;
+  readonly snapshotSize: number;
+  readonly clients: number;
+}
+
+export interface FileOptions {
+  /** As written in the options, for people. */
+  readonly name: string;
+  /** Absolute. */
+  readonly path: string;
+  readonly format?: Format;
+  readonly at: Path;
+  readonly optional: boolean;
+}
+
+/** How the daemon is set up, with every default filled in. Paths are absolute, durations in milliseconds. */
+export interface Options {
+  readonly file: string;
+  readonly environment: Environment;
+  readonly hotReload: boolean;
+  readonly schema: string;
+  readonly sources: {
+    readonly defaults?: FileOptions;
+    readonly files: readonly FileOptions[];
+    readonly env?: {
+      readonly prefix?: string;
+      readonly files: readonly FileOptions[];
+      readonly map: Readonly<Record<string, Path>>;
+    };
+  };
+  readonly reload: {
+    readonly quietMs: number;
+    readonly maxWaitMs: number;
+    readonly minIntervalMs: number;
+    readonly deadlineMs: number;
+    readonly rescanMs: number;
+  };
+  readonly runtimeDir: string;
+  readonly stateDir: string;
+  readonly view: { readonly mode: number; readonly mayReload: boolean };
+  readonly admin: { readonly socket: string };
+  readonly log: { readonly level: string; readonly format: 'auto' | 'text' | 'json' };
+  readonly fileModeCheck: FileModeCheck;
+  readonly limits: Limits;
+  /** Options that are valid but that this version does not act on yet; told at start. */
+  readonly inactive: readonly string[];
+}
+
+// The document has passed options.schema.json, so its shape is known; only its defaults are not there.
+// biome-ignore lint/suspicious/noExplicitAny: a checked document
+type Document = any;
+
+/** Turns a checked options document into options. Throws `options_unusable` for what the schema cannot say. */
+export function resolveOptions(file: string, document: Document, env: NodeJS.ProcessEnv): Options {
+  const folder = dirname(file);
+  const environment = readEnvironment(document, env);
+  const inFolder = (path: string) => resolve(folder, path);
+  refuseUnsupported(document, file);
+  const { sources, reload = {}, limits = {}, log = {}, views, admin } = document;
+  return {
+    file,
+    environment,
+    hotReload: readHotReload(document, env, environment),
+    schema: inFolder(document.schema),
+    sources: {
+      ...(sources.defaults && { defaults: fileOptions({ path: sources.defaults }, file) }),
+      files: (sources.files ?? []).map((entry: Document) => fileOptions(entry, file)),
+      ...(sources.env && { env: envOptions(sources.env, file) }),
+    },
+    reload: {
+      quietMs: parseDuration(reload.quiet ?? '50ms')!,
+      maxWaitMs: parseDuration(reload.maxWait ?? '500ms')!,
+      minIntervalMs: parseDuration(reload.minInterval ?? '0s')!,
+      deadlineMs: parseDuration(reload.deadline ?? '30s')!,
+      rescanMs: parseDuration(reload.rescan ?? '5s')!,
+    },
+    runtimeDir: document.runtimeDir ? inFolder(document.runtimeDir) : defaultRuntimeFolder(env),
+    stateDir: document.stateDir
+      ? inFolder(document.stateDir)
+      : (env.STATE_DIRECTORY?.split(':')[0] ?? '/var/lib/hotconf'),
+    view: {
+      mode: Number.parseInt(views?.default?.mode ?? '0660', 8),
+      mayReload: views?.default?.mayReload ?? true,
+    },
+    admin: { socket: admin?.socket ?? 'admin.sock' },
+    log: { level: log.level ?? 'info', format: log.format ?? 'auto' },
+    fileModeCheck: readModeCheck(document.fileModeCheck ?? 'auto', environment),
+    limits: {
+      fileSize: parseSize(limits.fileSize ?? '1MiB')!,
+      keys: limits.keys ?? 20_000,
+      depth: limits.depth ?? 64,
+      snapshotSize: parseSize(limits.snapshotSize ?? '16MiB')!,
+      clients: limits.clients ?? 4096,
+    },
+    inactive: inactiveOptions(document),
+  };
+}
+
+/** The socket of a view. */
+export function viewSocket(options: Options, view = 'default'): string {
+  return join(options.runtimeDir, `${view}.sock`);
+}
+
+export function adminSocket(options: Options): string {
+  return join(options.runtimeDir, options.admin.socket);
+}
+
+function readEnvironment(document: Document, env: NodeJS.ProcessEnv): Environment {
+  const value = env.HOTCONF_ENV || document.environment || 'development';
+  if (['development', 'staging', 'production'].includes(value)) return value;
+  throw new DaemonError('options_unusable', 'is not one of development, staging, production', {
+    subject: 'HOTCONF_ENV',
+  });
+}
+
+function readHotReload(document: Document, env: NodeJS.ProcessEnv, environment: Environment): boolean {
+  const text = env.CONFIG_HOT_RELOAD?.toLowerCase();
+  if (!text) return document.hotReload ?? environment !== 'development';
+  if (['true', '1', 'on', 'yes'].includes(text)) return true;
+  if (['false', '0', 'off', 'no'].includes(text)) return false;
+  throw new DaemonError('options_unusable', 'is not one of true, false, on, off, 1, 0', {
+    subject: 'CONFIG_HOT_RELOAD',
+  });
+}
+
+function readModeCheck(value: FileModeCheck | 'auto', environment: Environment): FileModeCheck {
+  if (value !== 'auto') return value;
+  return environment === 'development' ? 'warn' : 'strict';
+}
+
+function fileOptions(entry: Document, file: string, format: Format | undefined = entry.format): FileOptions {
+  return {
+    name: entry.path,
+    path: resolve(dirname(file), entry.path),
+    ...(format && { format }),
+    at: entry.at === undefined ? [] : settingsPath(entry.at, file),
+    optional: entry.optional ?? false,
+  };
+}
+
+function envOptions(env: Document, file: string): Options['sources']['env'] {
+  const map = Object.entries(env.map ?? {}).map(([name, path]) => [name, settingsPath(path as string, file)]);
+  return {
+    ...(env.prefix && { prefix: env.prefix }),
+    files: (env.files ?? []).map((path: string) => fileOptions({ path, optional: true }, file, 'env')),
+    map: Object.fromEntries(map),
+  };
+}
+
+function settingsPath(text: string, subject: string): Path {
+  const path = parsePath(text);
+  if (path && path.length > 0) return path;
+  throw new DaemonError('options_unusable', `'${text}' is not a path in the settings`, {
+    subject,
+    mend: 'write it like database.url',
+  });
+}
+
+// Serving everything where the operator asked for less would be worse than not starting.
+function refuseUnsupported(document: Document, subject: string): void {
+  const { include = ['**'], exclude = [], allow, group } = document.views?.default ?? {};
+  const narrowed = include.join() !== '**' || exclude.length > 0 || allow || group;
+  const more = Object.keys(document.views ?? {}).filter((name) => name !== 'default');
+  const unsupported = [
+    ...(document.sources.gcp ? ['sources.gcp'] : []),
+    ...more.map((name) => `views.${name}`),
+    ...(narrowed ? ['views.default with include, exclude, allow or group'] : []),
+    ...(document.peerAuth === 'required' ? ['peerAuth: required'] : []),
+  ];
+  if (unsupported.length === 0) return;
+  const what = `${unsupported.join(', ')}: not in this version of hotconf`;
+  throw new DaemonError('options_unusable', what, { subject, mend: 'take it out, or use a later version' });
+}
+
+function inactiveOptions(document: Document): string[] {
+  const inactive = ['lastKnownGood', 'rollout', 'alerts'].filter((key) => isObject(document[key]));
+  if (document.admin?.http) inactive.push('admin.http');
+  return inactive;
+}

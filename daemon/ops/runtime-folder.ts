@@ -1,0 +1,38 @@
+import { lstatSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DaemonError, systemCode } from '../model/errors.ts';
+
+/**
+ * Makes the folder of the sockets with mode 0750, or checks the one that is there: a real folder, ours or root's, that
+ * nobody else can write to. Throws `cannot_create` or `not_permitted`.
+ */
+export function prepareRuntimeFolder(folder: string): void {
+  try {
+    mkdirSync(dirname(folder), { recursive: true });
+    mkdirSync(folder, { mode: 0o750 });
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') {
+      const mend = 'choose another runtimeDir, or make the folder yourself with mode 0750';
+      throw new DaemonError('cannot_create', `the runtime folder cannot be made: ${systemCode(error)}`, {
+        subject: folder,
+        mend,
+      });
+    }
+  }
+  const problem = problemOf(folder);
+  if (problem)
+    throw new DaemonError('not_permitted', `the runtime folder ${problem.what}`, {
+      subject: folder,
+      mend: problem.mend,
+    });
+}
+
+function problemOf(folder: string): { what: string; mend: string } | undefined {
+  const stat = lstatSync(folder);
+  const uid = process.getuid?.();
+  if (stat.isSymbolicLink()) return { what: 'is a link', mend: 'name the real folder' };
+  if (!stat.isDirectory()) return { what: 'is not a folder', mend: 'choose another runtimeDir' };
+  if (stat.uid !== uid && stat.uid !== 0) return { what: `belongs to uid ${stat.uid}`, mend: `chown it to uid ${uid}` };
+  if ((stat.mode & 0o022) !== 0) return { what: 'can be written by others', mend: 'chmod 0750 it' };
+  return undefined;
+}

@@ -1,0 +1,171 @@
+import { createHmac, randomBytes, randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { DaemonError, systemCode } from '../model/errors.ts';
+import type { ReloadRecord } from '../model/snapshot.ts';
+
+/** Records kept; the oldest go first. */
+const keptRecords = 1_000;
+
+/** The last commit, as far as it may be kept without its content. */
+export interface LastCommit {
+  readonly revision: number;
+  readonly committedAt: string;
+  /** HMAC-SHA-256 of the settings' digest under a key of this state folder: tells "the same" and nothing else. */
+  readonly mark: string;
+}
+
+/**
+ * The state folder: the epoch, the last revision and the history, in one SQLite file, and the lock that keeps a second
+ * daemon away. The lock is SQLite's exclusive one, which the kernel drops with the process, `kill -9` included.
+ *
+ * Writes are handed to the kernel, not to the disk: a killed daemon loses nothing. After a power cut the last ones may
+ * be gone, but so are the programs that had seen them, for sockets do not leave the host.
+ */
+export class StateStore {
+  readonly epoch: string;
+  readonly #db: DatabaseSync;
+  readonly #key: Buffer;
+
+  /** Throws `already_running` naming the holder, `cannot_create` or `not_permitted`. */
+  static open(folder: string): StateStore {
+    makeFolder(folder);
+    const file = join(folder, 'state.db');
+    let db: DatabaseSync | undefined;
+    try {
+      db = openDatabase(file);
+      return new StateStore(folder, db);
+    } catch (error) {
+      db?.close();
+      if (isDamaged(error)) {
+        // Starting a new epoch is safe, so a damaged file is put aside, never repaired in place and never deleted.
+        const aside = `.damaged-${Date.now()}`;
+        for (const part of [file, `${file}-wal`]) if (existsSync(part)) renameSync(part, part + aside);
+        return StateStore.open(folder);
+      }
+      throw explain(error, folder, file);
+    }
+  }
+
+  private constructor(folder: string, db: DatabaseSync) {
+    this.#db = db;
+    this.epoch = this.#setting('epoch', () => randomUUID());
+    this.#key = Buffer.from(
+      this.#setting('key', () => randomBytes(32).toString('base64')),
+      'base64',
+    );
+    writeFileSync(join(folder, 'holder.json'), JSON.stringify({ pid: process.pid, since: new Date().toISOString() }), {
+      mode: 0o600,
+    });
+  }
+
+  get lastCommit(): LastCommit | undefined {
+    const text = this.#read('lastCommit');
+    return text === undefined ? undefined : JSON.parse(text);
+  }
+
+  /** The mark of a digest, for comparing with the one of the last commit. */
+  mark(digest: string): string {
+    return createHmac('sha256', this.#key).update(digest).digest('base64');
+  }
+
+  saveCommit(revision: number, committedAt: string, digest: string): void {
+    this.#write('lastCommit', JSON.stringify({ revision, committedAt, mark: this.mark(digest) }));
+  }
+
+  addRecord(record: ReloadRecord): void {
+    const { lastInsertRowid } = this.#db.prepare('INSERT INTO history (record) VALUES (?)').run(JSON.stringify(record));
+    this.#db.prepare('DELETE FROM history WHERE id <= ?').run(Number(lastInsertRowid) - keptRecords);
+  }
+
+  /** The newest records, newest first. */
+  records(limit = keptRecords): ReloadRecord[] {
+    const rows = this.#db.prepare('SELECT record FROM history ORDER BY id DESC LIMIT ?').all(limit);
+    return rows.map((row) => JSON.parse(String(row.record)));
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #setting(name: string, create: () => string): string {
+    const known = this.#read(name);
+    if (known !== undefined) return known;
+    const value = create();
+    this.#write(name, value);
+    return value;
+  }
+
+  #read(name: string): string | undefined {
+    const row = this.#db.prepare('SELECT value FROM state WHERE name = ?').get(name);
+    return row === undefined ? undefined : String(row.value);
+  }
+
+  #write(name: string, value: string): void {
+    this.#db.prepare('INSERT OR REPLACE INTO state (name, value) VALUES (?, ?)').run(name, value);
+  }
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const mend = 'choose another stateDir, or make the folder yourself';
+    throw new DaemonError('cannot_create', `the state folder cannot be made: ${systemCode(error)}`, {
+      subject: folder,
+      mend,
+    });
+  }
+}
+
+function openDatabase(file: string): DatabaseSync {
+  const umask = process.umask(0o077);
+  try {
+    const db = new DatabaseSync(file);
+    try {
+      db.exec(
+        'PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; BEGIN EXCLUSIVE; COMMIT',
+      );
+      db.exec('CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT');
+      db.exec('CREATE TABLE IF NOT EXISTS history (id INTEGER PRIMARY KEY AUTOINCREMENT, record TEXT NOT NULL) STRICT');
+      return db;
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  } finally {
+    process.umask(umask);
+  }
+}
+
+// SQLite's result codes: https://sqlite.org/rescode.html
+const resultCode = (error: unknown) => ((error as { errcode?: number }).errcode ?? 0) & 0xff;
+const isDamaged = (error: unknown) => [11, 26].includes(resultCode(error));
+const isLocked = (error: unknown) => [5, 6].includes(resultCode(error));
+
+function explain(error: unknown, folder: string, file: string): unknown {
+  if (error instanceof DaemonError) return error;
+  if (isLocked(error)) {
+    const mend = 'stop that one first, or give this one a stateDir of its own';
+    return new DaemonError('already_running', `another hotconf daemon holds this state folder: ${holder(folder)}`, {
+      subject: folder,
+      mend,
+    });
+  }
+  const what = `cannot be written: ${systemCode(error) ?? 'unknown error'}`;
+  return new DaemonError('not_permitted', what, {
+    subject: file,
+    mend: 'make the state folder writable for this user',
+    cause: error,
+  });
+}
+
+function holder(folder: string): string {
+  try {
+    const { pid, since } = JSON.parse(readFileSync(join(folder, 'holder.json'), 'utf8'));
+    return `pid ${Number(pid)}, since ${String(since)}`;
+  } catch {
+    return 'its pid is not known';
+  }
+}

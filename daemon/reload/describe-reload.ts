@@ -1,0 +1,39 @@
+import type { ReloadOutcome, ReloadRecord } from '../model/snapshot.ts';
+import type { LogLevel } from '../ops/log.ts';
+
+export interface ReloadLine {
+  readonly level: LogLevel;
+  readonly event: 'config_reload_completed' | 'config_reload_failed';
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** How the end of a reload is logged. */
+export function describeReloadEnd(record: ReloadRecord, outcome: ReloadOutcome): ReloadLine {
+  const { cause, revision, durationMs, changed, removed, by, reason } = record;
+  const shared = {
+    trigger: cause,
+    durationSeconds: Number((durationMs / 1000).toFixed(5)),
+    revision,
+    ...(by && { by }),
+    ...(reason && { reason }),
+  };
+  if (outcome.kind === 'rejected') {
+    const { code, message, facts } = outcome.error;
+    const kept = revision > 0 ? `; revision ${revision} stays` : '';
+    return {
+      level: 'error',
+      event: 'config_reload_failed',
+      message: `rejected: ${message}${kept}`,
+      fields: { ...shared, code, errorType: code.split('_')[0], issues: facts.issues ?? [] },
+    };
+  }
+  const what = outcome.kind === 'unchanged' ? `nothing changed, revision ${revision}` : `revision ${revision}`;
+  const counts = outcome.kind === 'committed' ? `: ${changed.length} changed, ${removed.length} removed` : '';
+  return {
+    level: 'info',
+    event: 'config_reload_completed',
+    message: what + counts,
+    fields: { ...shared, outcome: outcome.kind, changed, removed },
+  };
+}

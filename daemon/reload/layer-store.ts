@@ -1,0 +1,86 @@
+import { DaemonError } from '../model/errors.ts';
+import type { Layer, LayerPart } from '../model/layer.ts';
+import type { LoadRequest, Source } from '../sources/source.ts';
+
+/**
+ * The layers of every source: what was read last, and what was accepted last. They differ where a source was read well
+ * but what it said was rejected; such parts are pending, and are tried again with every later burst.
+ */
+export class LayerStore {
+  readonly #sources: readonly Source[];
+  readonly #newest = new Map<string, Layer>();
+  #accepted: ReadonlyMap<string, Layer> = new Map();
+  readonly #rejections = new Map<string, DaemonError>();
+
+  /** Sources lowest priority first. */
+  constructor(sources: readonly Source[]) {
+    this.#sources = sources;
+  }
+
+  get sourceIds(): ReadonlySet<string> {
+    return new Set(this.#sources.map(({ id }) => id));
+  }
+
+  /** Loads these sources, all of them to the end. Throws the first failure; what was read well is kept as pending. */
+  async load(sourceIds: ReadonlySet<string>, request: LoadRequest, signal: AbortSignal): Promise<void> {
+    const chosen = this.#sources.filter(({ id }) => sourceIds.has(id));
+    const results = await Promise.allSettled(chosen.map((source) => source.load(request, signal)));
+    signal.throwIfAborted();
+    for (const result of results)
+      if (result.status === 'fulfilled') this.#newest.set(result.value.sourceId, result.value);
+    const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+    const bug = failures.find((reason) => !(reason instanceof DaemonError));
+    if (failures.length > 0) throw bug ?? failures[0];
+  }
+
+  /** The newest of everything. */
+  get newest(): ReadonlyMap<string, Layer> {
+    return this.#newest;
+  }
+
+  /** What was accepted before, with only the parts that this burst touched replaced. */
+  only(sourceIds: ReadonlySet<string>): ReadonlyMap<string, Layer> {
+    const layers = new Map(this.#accepted);
+    for (const id of sourceIds) {
+      const layer = this.#newest.get(id);
+      if (layer) layers.set(id, overlayTouched(this.#accepted.get(id), layer));
+    }
+    return layers;
+  }
+
+  /** The parts of layers, lowest priority first. */
+  partsOf(layers: ReadonlyMap<string, Layer>): LayerPart[] {
+    return this.#sources.flatMap(({ id }) => layers.get(id)?.parts ?? []);
+  }
+
+  accept(layers: ReadonlyMap<string, Layer>): void {
+    this.#accepted = new Map(layers);
+    for (const id of this.#rejections.keys()) if (this.#newest.get(id) === layers.get(id)) this.#rejections.delete(id);
+  }
+
+  /** Remembers why what these sources said is not served. */
+  reject(sourceIds: ReadonlySet<string>, error: DaemonError): void {
+    for (const id of sourceIds) if (this.#newest.get(id) !== this.#accepted.get(id)) this.#rejections.set(id, error);
+  }
+
+  /** What is wrong with each source that is not well. */
+  problems(): Map<string, DaemonError> {
+    const problems = new Map(this.#rejections);
+    for (const { id, problem } of this.#sources) if (problem) problems.set(id, problem);
+    return problems;
+  }
+
+  get isPending(): boolean {
+    return (
+      this.#newest.size !== this.#accepted.size ||
+      this.#newest.entries().some(([id, layer]) => this.#accepted.get(id) !== layer)
+    );
+  }
+}
+
+function overlayTouched(accepted: Layer | undefined, newest: Layer): Layer {
+  if (!accepted) return newest;
+  const before = new Map(accepted.parts.map((part) => [part.name, part]));
+  const parts = newest.parts.map((part) => (newest.touched.has(part.name) ? part : (before.get(part.name) ?? part)));
+  return { ...newest, parts };
+}

@@ -1,0 +1,68 @@
+import type { Burst, ChangeHint } from '../model/layer.ts';
+import { type Clock, sleep } from '../ops/clock.ts';
+
+export interface SettleTimes {
+  /** A burst ends after this long without a hint. */
+  readonly quietMs: number;
+  /** ... or this long after its first hint. */
+  readonly maxWaitMs: number;
+}
+
+/**
+ * Groups hints into bursts. Hints that come while a burst is worked on make up the next one. Who takes a burst owns
+ * it; only one may take at a time.
+ */
+export class SettleWindow {
+  readonly #clock: Clock;
+  readonly #times: SettleTimes;
+  #hinted = new Set<string>();
+  #firstAt = 0;
+  #lastAt = 0;
+  #wake = () => {};
+
+  constructor(times: SettleTimes, clock: Clock) {
+    this.#times = times;
+    this.#clock = clock;
+  }
+
+  add({ sourceId }: ChangeHint): void {
+    this.#lastAt = this.#clock.monotonic();
+    if (this.#hinted.size === 0) this.#firstAt = this.#lastAt;
+    this.#hinted.add(sourceId);
+    this.#wake();
+  }
+
+  /** The bursts, until the signal aborts. */
+  async *bursts(signal: AbortSignal): AsyncGenerator<Burst> {
+    while (!signal.aborted) {
+      await this.#hint(signal);
+      await this.#settled(signal);
+      if (signal.aborted) return;
+      yield this.#take();
+    }
+  }
+
+  #take(): Burst {
+    const burst = { sourceIds: this.#hinted, firstAt: this.#firstAt };
+    this.#hinted = new Set();
+    return burst;
+  }
+
+  #hint(signal: AbortSignal): Promise<void> {
+    if (this.#hinted.size > 0 || signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+  }
+
+  async #settled(signal: AbortSignal): Promise<void> {
+    const { quietMs, maxWaitMs } = this.#times;
+    for (;;) {
+      const until = Math.min(this.#lastAt + quietMs, this.#firstAt + maxWaitMs);
+      const left = until - this.#clock.monotonic();
+      if (left <= 0 || signal.aborted) return;
+      await sleep(this.#clock, left, signal);
+    }
+  }
+}

@@ -1,0 +1,45 @@
+import type { AppSchema } from '../model/app-schema.ts';
+import type { Clock } from '../ops/clock.ts';
+import type { Log } from '../ops/log.ts';
+import type { Options } from '../ops/options.ts';
+import type { Redaction } from '../ops/redaction.ts';
+import { createEnvSource } from './env-source.ts';
+import { FileSource } from './file-source.ts';
+import type { Source } from './source.ts';
+
+export interface SourceParts {
+  readonly options: Options;
+  readonly env: NodeJS.ProcessEnv;
+  readonly schema: AppSchema;
+  readonly redaction: Redaction;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Every source that the options name, lowest priority first. Reads nothing but the process environment. */
+export function createSources({ options, env, schema, redaction, clock, log }: SourceParts): Source[] {
+  const { defaults, files, env: envOptions } = options.sources;
+  const { limits, fileModeCheck, reload } = options;
+  const lookAgainMs = Math.max(reload.quietMs, 50);
+  const plain = { limits, rescanMs: reload.rescanMs, lookAgainMs, clock, log };
+  const secret = { ...plain, modeCheck: fileModeCheck, onParsed: redaction.remember.bind(redaction) };
+  const sources: Source[] = [];
+  if (defaults) {
+    sources.push(
+      new FileSource({
+        ...plain,
+        id: 'defaults',
+        kind: 'defaults',
+        roots: [defaults],
+        naming: {},
+        modeCheck: 'off',
+        onParsed: () => {},
+      }),
+    );
+  }
+  for (const root of files) {
+    sources.push(new FileSource({ ...secret, id: `files:${root.name}`, kind: 'files', roots: [root], naming: {} }));
+  }
+  if (envOptions) sources.push(createEnvSource(envOptions, env, schema, secret));
+  return sources;
+}

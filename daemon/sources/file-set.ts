@@ -1,0 +1,54 @@
+import { readdir, stat } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+import { systemCode } from '../model/errors.ts';
+import type { FileOptions, Format } from '../ops/options.ts';
+
+/** One file of a source, wherever it is now. */
+export interface Member {
+  readonly path: string;
+  /** As a person would name it. */
+  readonly name: string;
+  readonly root: FileOptions;
+  /** The key below `at` under which a file of a folder of plain texts is served. */
+  readonly key?: string;
+}
+
+const extensions: Readonly<Record<string, Format>> = {
+  '.yaml': 'yaml',
+  '.yml': 'yaml',
+  '.json': 'json',
+  '.env': 'env',
+};
+
+/** The format by a file's name; `.env` itself counts as one. */
+export function formatOf(path: string): Format | undefined {
+  return extensions[extname(path)] ?? (path.endsWith('/.env') ? 'env' : undefined);
+}
+
+/** Whether a folder's entry is one of its settings files: not hidden, not an editor's, of a known kind. */
+export function isSettingsFile(root: FileOptions, name: string): boolean {
+  if (name.startsWith('.') || /(~|\.swp|\.tmp)$/.test(name)) return false;
+  return root.format === 'text' || Object.hasOwn(extensions, extname(name));
+}
+
+/** The files that a path stands for now, in order: the file itself, or those in the folder; `'missing'` without one. */
+export async function listMembers(root: FileOptions): Promise<readonly Member[] | 'missing'> {
+  try {
+    if (!(await stat(root.path)).isDirectory()) return [{ path: root.path, name: root.name, root }];
+    const names = (await readdir(root.path)).filter((name) => isSettingsFile(root, name)).sort();
+    return names.map((name) => memberOf(root, name));
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return 'missing';
+    throw error;
+  }
+}
+
+/** The member that a folder's entry is. */
+export function memberOf(root: FileOptions, name: string): Member {
+  return {
+    path: join(root.path, name),
+    name: join(root.name, name),
+    root,
+    ...(root.format === 'text' && { key: name }),
+  };
+}

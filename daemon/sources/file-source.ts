@@ -1,0 +1,330 @@
+import { hash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { access, realpath } from 'node:fs/promises';
+import type { JsonObject } from '../../schemas/json.ts';
+import { leavesOf } from '../../schemas/patch.ts';
+import { valueAt } from '../../schemas/paths.ts';
+import { DaemonError } from '../model/errors.ts';
+import type { Layer, LayerPart, SourceKind } from '../model/layer.ts';
+import { type Clock, sleep } from '../ops/clock.ts';
+import type { Log } from '../ops/log.ts';
+import type { FileModeCheck, FileOptions, Limits } from '../ops/options.ts';
+import { formatOf, listMembers, type Member } from './file-set.ts';
+import { watchFiles } from './file-watch.ts';
+import type { EnvNaming } from './parse-env.ts';
+import { parseBytes } from './parser.ts';
+import { currentVersion, type ReadResult, readFile } from './read-file.ts';
+import type { LoadRequest, OnHint, Source, WatchHealth } from './source.ts';
+
+export interface FileSourceParts {
+  readonly id: string;
+  readonly kind: SourceKind;
+  readonly roots: readonly FileOptions[];
+  /** Parts that no file gives; they come above the files. */
+  readonly fixed?: readonly LayerPart[];
+  readonly naming: EnvNaming;
+  readonly limits: Limits;
+  readonly modeCheck: FileModeCheck;
+  readonly rescanMs: number;
+  /** Pause before a file that looks half-written is looked at again. */
+  readonly lookAgainMs: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Told of everything that was read, so that it can be kept out of the log. */
+  readonly onParsed: (part: string, settings: JsonObject) => void;
+}
+
+/** What is known of one file. `version` and `hash` are of the last reading, `settings` of the last good one. */
+interface FileRecord {
+  readonly member: Member;
+  version: string;
+  hash?: string;
+  settings?: JsonObject;
+  problem?: DaemonError;
+}
+
+/** Changes this fresh may be followed by another one that leaves the same time stamp. */
+const settledMs = 50;
+
+/** Files and folders of them. Only what was hinted is read, and only what changed is parsed. */
+export class FileSource implements Source {
+  readonly id: string;
+  readonly kind: SourceKind;
+  readonly describes: readonly string[];
+  watchHealth: WatchHealth = { mode: 'off' };
+  readonly #parts: FileSourceParts;
+  readonly #records = new Map<string, FileRecord>();
+  readonly #warned = new Set<string>();
+  #dirty = new Set<string>();
+  #isAllDirty = true;
+  #hint: (reason: string, path?: string) => void = () => {};
+
+  constructor(parts: FileSourceParts) {
+    this.id = parts.id;
+    this.kind = parts.kind;
+    this.describes = [...parts.roots.map(({ name }) => name), ...(parts.fixed ?? []).map(({ name }) => name)];
+    this.#parts = parts;
+  }
+
+  get problem(): DaemonError | undefined {
+    return this.#records.values().find(({ problem }) => problem)?.problem;
+  }
+
+  async load(request: LoadRequest, signal: AbortSignal): Promise<Layer> {
+    const { clock, lookAgainMs } = this.#parts;
+    const dirty = this.#takeDirty(request.fresh);
+    const until = clock.monotonic() + request.graceMs;
+    const before = new Map([...this.#records].map(([path, record]) => [path, { ...record }]));
+    let examined = await this.#examine(dirty, request.fresh);
+    while (examined.some(({ problem }) => mayPass(problem)) && clock.monotonic() < until && !signal.aborted) {
+      await sleep(clock, lookAgainMs, signal);
+      examined = await this.#examine(dirty, false);
+    }
+    const gone = examined.filter((record) => this.#mayDrop(record, request.fresh));
+    throwNewProblems(
+      examined.filter((record) => !gone.includes(record)),
+      before,
+      request.fresh,
+    );
+    for (const { member } of gone) this.#records.delete(member.path);
+    const touched = examined.filter(({ member, settings }) => before.get(member.path)?.settings !== settings);
+    return {
+      sourceId: this.id,
+      parts: await this.#layerParts(),
+      touched: new Set([...touched, ...gone].map(({ member }) => member.name)),
+    };
+  }
+
+  async watch(onHint: OnHint): Promise<AsyncDisposable> {
+    const { clock, roots, rescanMs } = this.#parts;
+    this.#hint = (reason, path) => {
+      if (path === undefined) this.#isAllDirty = true;
+      else this.#dirty.add(path);
+      onHint({ sourceId: this.id, reason });
+    };
+    return watchFiles({
+      roots,
+      rescanMs,
+      clock,
+      changedSince: () => this.#changedSince(),
+      onHint: this.#hint,
+      // What is already known to be dirty waits for its reload; hinting again would only put that off.
+      onFinding: (reason, path) => (path !== undefined && this.#isDirty(path) ? undefined : this.#hint(reason, path)),
+      onHealth: (health) => this.#setHealth(health),
+    });
+  }
+
+  #isDirty(path: string): boolean {
+    return this.#isAllDirty || this.#dirty.has(path);
+  }
+
+  #takeDirty(fresh: boolean): ReadonlySet<string> | 'all' {
+    const dirty = fresh || this.#isAllDirty ? 'all' : this.#dirty;
+    this.#dirty = new Set();
+    this.#isAllDirty = false;
+    return dirty;
+  }
+
+  /** Looks at the dirty files, reading those that are not as they were last read, and returns their records. */
+  async #examine(dirty: ReadonlySet<string> | 'all', fresh: boolean): Promise<FileRecord[]> {
+    const members = (await Promise.all(this.#parts.roots.map((root) => this.#membersOf(root)))).flat();
+    const chosen = dirty === 'all' ? members : members.filter(({ path }) => dirty.has(path));
+    const records = chosen.map((member) => this.#recordOf(member));
+    // Thousands of files at once would exhaust the file descriptors.
+    for (let i = 0; i < records.length; i += 32) {
+      await Promise.all(records.slice(i, i + 32).map((record) => this.#refresh(record, fresh)));
+    }
+    return records;
+  }
+
+  /** The files that are there, and those that were. */
+  async #membersOf(root: FileOptions): Promise<readonly Member[]> {
+    const listed = await listMembers(root).catch((): 'missing' => 'missing');
+    const present: readonly Member[] = listed === 'missing' ? [{ path: root.path, name: root.name, root }] : listed;
+    // Where the folder itself was missing, its own path stood for it.
+    if (!present.some(({ path }) => path === root.path)) this.#records.delete(root.path);
+    const known = this.#records
+      .values()
+      .filter(({ member }) => member.root === root && !present.some(({ path }) => path === member.path));
+    return [...present, ...known.map(({ member }) => member)];
+  }
+
+  #recordOf(member: Member): FileRecord {
+    const known = this.#records.get(member.path);
+    if (known) return known;
+    const record = { member, version: '' };
+    this.#records.set(member.path, record);
+    return record;
+  }
+
+  async #refresh(record: FileRecord, fresh: boolean): Promise<void> {
+    const { path } = record.member;
+    const version = await currentVersion(path);
+    if (version === record.version && !fresh && !isUnreadable(record.problem)) return;
+    record.version = version;
+    try {
+      await this.#read(record, fresh);
+      delete record.problem;
+    } catch (error) {
+      if (!(error instanceof DaemonError)) throw error;
+      // A failed reading must not hide behind an equal hash when the old content comes back.
+      delete record.hash;
+      record.problem = error.ofSource(this.id);
+      if (error.code === 'source_missing' && this.#mayBeMissing(record)) delete record.problem;
+    }
+  }
+
+  async #read(record: FileRecord, fresh: boolean): Promise<void> {
+    const { member } = record;
+    const { limits, modeCheck, naming, onParsed } = this.#parts;
+    const rules = {
+      maxBytes: limits.fileSize,
+      modeCheck,
+      ...(member.path !== member.root.path && { root: await realpath(member.root.path) }),
+    };
+    const read = await readFile(member.path, rules);
+    this.#noticed(member.path, read);
+    record.version = read.version;
+    const contentHash = hash('sha256', read.bytes);
+    if (contentHash === record.hash && !fresh) return;
+    const at = member.key === undefined ? member.root.at : [...member.root.at, member.key];
+    const rulesOfContent = { subject: member.path, depth: limits.depth, keys: limits.keys };
+    const settings = await parseBytes(read.bytes, {
+      format: this.#formatOf(member),
+      at,
+      naming,
+      rules: rulesOfContent,
+    });
+    if (settings === 'nothing' && record.settings && !fresh) throw onlyComments(member.path);
+    record.settings = settings === 'nothing' ? Object.freeze({}) : settings;
+    record.hash = contentHash;
+    onParsed(member.path, record.settings);
+  }
+
+  #formatOf({ path, root }: Member) {
+    const format = root.format ?? formatOf(path);
+    if (format) return format;
+    throw new DaemonError('options_unusable', 'its name does not tell its format', {
+      subject: path,
+      mend: 'give it a format: yaml, json, env or text',
+    });
+  }
+
+  #noticed(path: string, { warning, quietForMs }: ReadResult): void {
+    if (warning && !this.#warned.has(path))
+      this.#parts.log('warn', 'source_file_exposed', warning, { sourceId: this.id });
+    if (warning) this.#warned.add(path);
+    if (quietForMs < settledMs) this.#parts.clock.after(settledMs + 10, () => void this.#lookOnceMore(path));
+  }
+
+  /** Two writes within one tick of the file system's clock leave one time stamp; only the content tells them apart. */
+  async #lookOnceMore(path: string): Promise<void> {
+    const record = this.#records.get(path);
+    if (!record?.hash) return;
+    const rules = { maxBytes: this.#parts.limits.fileSize, modeCheck: 'off' } as const;
+    const read = await readFile(path, rules).catch(() => undefined);
+    if (!read || read.version !== record.version || hash('sha256', read.bytes) === record.hash) return;
+    record.version = '';
+    this.#hint('content', path);
+  }
+
+  #mayBeMissing({ member, settings }: FileRecord): boolean {
+    return member.root.optional && settings === undefined;
+  }
+
+  /** A file that is gone may go when the operator said so, or when nothing is lost with it. */
+  #mayDrop({ member, settings, problem }: FileRecord, fresh: boolean): boolean {
+    if (problem?.code !== 'source_missing') return false;
+    const isOfFolder = member.path !== member.root.path;
+    if (fresh) return settings !== undefined && (isOfFolder || member.root.optional);
+    if (!isOfFolder) return false;
+    const others = this.#records.values().filter((record) => record.member.path !== member.path && !record.problem);
+    const left = [...others].map((record) => record.settings);
+    return leavesOf(settings ?? {}).every(
+      (path) => path.length === 0 || left.some((tree) => valueAt(tree, path) !== undefined),
+    );
+  }
+
+  async #layerParts(): Promise<readonly LayerPart[]> {
+    const order = this.#parts.roots;
+    const records = [...this.#records.values()].filter(({ settings }) => settings !== undefined);
+    records.sort(
+      (a, b) => order.indexOf(a.member.root) - order.indexOf(b.member.root) || (a.member.path < b.member.path ? -1 : 1),
+    );
+    const parts = records.map(({ member, settings }) => ({
+      sourceId: this.id,
+      kind: this.kind,
+      name: member.name,
+      settings: settings!,
+    }));
+    return [...parts, ...(this.#parts.fixed ?? [])];
+  }
+
+  /** The paths that are not as they were last read. */
+  async #changedSince(): Promise<readonly string[]> {
+    const members = (await Promise.all(this.#parts.roots.map((root) => this.#membersOf(root)))).flat();
+    const changed = await Promise.all(
+      members.map(async ({ path }) => ((await this.#isChanged(path)) ? path : undefined)),
+    );
+    return changed.filter((path) => path !== undefined);
+  }
+
+  async #isChanged(path: string): Promise<boolean> {
+    const record = this.#records.get(path);
+    if (record === undefined || (await currentVersion(path)) !== record.version) return true;
+    // Being allowed to read again need not show in the file's own times.
+    return (
+      isUnreadable(record.problem) &&
+      (await access(path, constants.R_OK).then(
+        () => true,
+        () => false,
+      ))
+    );
+  }
+
+  #setHealth(health: WatchHealth): void {
+    const { log } = this.#parts;
+    const facts = { sourceId: this.id, problem: health.problem };
+    const was = this.watchHealth.mode;
+    this.watchHealth = health;
+    if (health.mode === 'polling' && was !== 'polling')
+      log('warn', 'watch_degraded', `cannot watch ${this.id} (${health.problem}): looking each second instead`, facts);
+    if (health.mode === 'watching' && was === 'polling')
+      log('info', 'watch_recovered', `watching ${this.id} again`, facts);
+  }
+}
+
+const passing = new Set(['source_missing', 'source_empty', 'source_malformed', 'source_encoding', 'source_unsettled']);
+
+/** Whether it may be a change that is only half done. */
+function mayPass(problem: DaemonError | undefined): boolean {
+  return problem !== undefined && passing.has(problem.code);
+}
+
+function isUnreadable(problem: DaemonError | undefined): boolean {
+  return problem?.code === 'source_unreadable';
+}
+
+function onlyComments(subject: string): DaemonError {
+  const mend = 'run `hotconf reload` if that is meant';
+  return new DaemonError('source_empty', 'holds nothing but comments now; its last values are kept', { subject, mend });
+}
+
+/** A problem that was told before blocks nothing again; one that an operator's reload meets is told again. */
+function throwNewProblems(
+  examined: readonly FileRecord[],
+  before: ReadonlyMap<string, FileRecord>,
+  fresh: boolean,
+): void {
+  const bad = examined.filter(({ member, problem, version }) => {
+    const was = before.get(member.path);
+    return problem && (fresh || !was?.problem || was.version !== version);
+  });
+  const [first, ...more] = bad.map(({ problem }) => problem!);
+  if (!first) return;
+  if (more.length === 0) throw first;
+  const issues = [first, ...more].map(({ code, message }) => ({ path: '', keyword: code, message }));
+  const all = new DaemonError(first.code, '', { ...first.facts, issues });
+  all.message = `${first.message}, and ${more.length} more`;
+  throw all;
+}

@@ -1,0 +1,108 @@
+import { parseEnv } from 'node:util';
+import { convert, pathOfName } from '../../schemas/environment.ts';
+import { forbiddenKeys, isObject, type JsonObject, type JsonValue } from '../../schemas/json.ts';
+import { formatPath, type Path } from '../../schemas/paths.ts';
+import type { AppSchema } from '../model/app-schema.ts';
+import { DaemonError } from '../model/errors.ts';
+
+export interface EnvNaming {
+  /** Names must start with it; it is taken off. */
+  readonly prefix?: string;
+  /** Names that do not follow the rule. */
+  readonly map?: Readonly<Record<string, Path>>;
+  /** Where given, text is converted to the number or boolean that the schema wants. */
+  readonly schema?: AppSchema;
+}
+
+// One assignment, its value in quotes (over several lines, if need be) or bare.
+const assignment =
+  /^[ \t]*(?:export[ \t]+)?([\w.-]+)[ \t]*=[ \t]*(?:'[^']*'|"(?:[^"\\]|\\.)*"|`[^`]*`|[^\n'"`][^\n]*)?[ \t]*(?:#[^\n]*)?$/;
+
+/** The variables of a `.env` text, in order. Throws `source_malformed` for a line that is none, `source_duplicate_key`. */
+export function parseEnvText(text: string, subject: string): Record<string, string> {
+  const lines = text.replaceAll('\r\n', '\n').split('\n');
+  const seen = new Set<string>();
+  for (let i = 0; i < lines.length; ) {
+    const start = i;
+    const line = lines[i++]!;
+    if (/^\s*(#.*)?$/.test(line)) continue;
+    let statement = line;
+    while (!assignment.test(statement) && i < lines.length && opensQuote(statement)) statement += `\n${lines[i++]}`;
+    const name = assignment.exec(statement)?.[1];
+    if (name === undefined)
+      throw new DaemonError('source_malformed', 'is not NAME=value', {
+        subject,
+        line: start + 1,
+        mend: 'quote the value, or start a comment with #',
+      });
+    if (seen.has(name))
+      throw new DaemonError('source_duplicate_key', `${name} is given twice`, {
+        subject,
+        line: start + 1,
+        mend: 'keep one of them',
+      });
+    seen.add(name);
+  }
+  const parsed = parseEnv(lines.join('\n'));
+  return Object.fromEntries([...seen].map((name) => [name, parsed[name] ?? '']));
+}
+
+const opensQuote = (statement: string) => /=[ \t]*(['"`])/.test(statement);
+
+/** Variables as settings. Names that the naming does not cover are passed over. */
+export function settingsOfEnv(
+  variables: Readonly<Record<string, string | undefined>>,
+  naming: EnvNaming,
+  subject: string,
+): JsonObject {
+  const settings: Writable = {};
+  for (const [name, text] of Object.entries(variables)) {
+    const path = text === undefined ? undefined : pathFor(name, naming, subject);
+    if (path) put(settings, path, valueFor(name, text!, path, naming, subject), `${subject}: ${name}`);
+  }
+  return settings;
+}
+
+type Writable = { [key: string]: JsonValue };
+
+function pathFor(name: string, { prefix, map = {} }: EnvNaming, subject: string): Path | undefined {
+  if (Object.hasOwn(map, name)) return map[name];
+  if (prefix && !name.startsWith(prefix)) return undefined;
+  const path = pathOfName(name.slice(prefix?.length ?? 0));
+  if (!path)
+    throw new DaemonError('source_malformed', `${name} stands for no path`, {
+      subject,
+      mend: 'write it like APP_DATABASE__URL',
+    });
+  return path;
+}
+
+function valueFor(name: string, text: string, path: Path, { schema }: EnvNaming, subject: string): JsonValue {
+  const type = schema?.scalarType(path);
+  const value = type ? convert(text, type) : text;
+  if (value !== undefined) return value;
+  throw new DaemonError('source_not_convertible', `${name} is not a ${type}`, {
+    subject,
+    path: formatPath(path),
+    mend: `the schema wants a ${type}`,
+  });
+}
+
+function put(settings: Writable, path: Path, value: JsonValue, subject: string): void {
+  let node = settings;
+  for (const segment of path.slice(0, -1)) {
+    if (!Object.hasOwn(node, segment)) node[segment] = {};
+    if (!isObject(node[segment])) throw conflict(path, subject);
+    node = node[segment] as Writable;
+  }
+  const key = path.at(-1)!;
+  if (path.some((segment) => forbiddenKeys.has(segment)))
+    throw new DaemonError('source_forbidden_key', 'names a forbidden key', { subject, mend: 'use another name' });
+  if (Object.hasOwn(node, key)) throw conflict(path, subject);
+  node[key] = value;
+}
+
+function conflict(path: Path, subject: string): DaemonError {
+  const what = 'another variable stands for this path, or for a part of it';
+  return new DaemonError('source_conflict', what, { subject, path: formatPath(path), mend: 'take one of them out' });
+}

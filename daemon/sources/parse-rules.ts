@@ -1,0 +1,26 @@
+import { formatPath, type Path } from '../../schemas/paths.ts';
+import { DaemonError } from '../model/errors.ts';
+
+export interface ParseRules {
+  /** What the text is of, for errors. */
+  readonly subject: string;
+  readonly depth: number;
+  readonly keys: number;
+}
+
+export function forbiddenKey({ subject }: ParseRules, path: string, line?: number): DaemonError {
+  const facts = { subject, path, ...(line !== undefined && { line }), mend: 'use another name' };
+  return new DaemonError('source_forbidden_key', 'keys named __proto__, constructor or prototype are refused', facts);
+}
+
+export function tooDeep({ subject, depth }: ParseRules, path: Path): DaemonError {
+  const facts = { subject, path: formatPath(path.slice(0, 4)), mend: 'nest less, or raise limits.depth' };
+  return new DaemonError('source_too_deep', `is nested deeper than limits.depth of ${depth}`, facts);
+}
+
+export function tooManyKeys({ subject, keys }: ParseRules): DaemonError {
+  return new DaemonError('source_too_many_keys', `has more keys than limits.keys of ${keys}`, {
+    subject,
+    mend: 'split the file, or raise limits.keys',
+  });
+}

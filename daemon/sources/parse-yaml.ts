@@ -1,0 +1,83 @@
+import {
+  type Document,
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type ParsedNode,
+  parseDocument,
+  type YAMLMap,
+} from 'yaml';
+import { forbiddenKeys, type JsonValue } from '../../schemas/json.ts';
+import { DaemonError } from '../model/errors.ts';
+import { describeYamlProblem } from '../ops/yaml-problems.ts';
+import { forbiddenKey, type ParseRules } from './parse-rules.ts';
+
+/** Nodes that aliases may stand for in all, before it is taken for a bomb. */
+const maxAliasCount = 100;
+
+/** YAML 1.2, with `<<` merging; `undefined` when there are only comments. Duplicate keys and unknown tags are refused. */
+export function parseYamlText(text: string, rules: ParseRules): JsonValue | undefined {
+  const lineCounter = new LineCounter();
+  // The parser's own search for duplicate keys is quadratic; ours below is not.
+  const options = {
+    uniqueKeys: false,
+    prettyErrors: false,
+    logLevel: 'error',
+    stringKeys: true,
+    merge: true,
+    lineCounter,
+  } as const;
+  const document = parseDocument(text, options);
+  const [problem] = [...document.errors, ...document.warnings];
+  if (problem) {
+    const { line, col } = lineCounter.linePos(problem.pos[0]);
+    throw new DaemonError('source_malformed', describeYamlProblem(problem.code), {
+      subject: rules.subject,
+      line,
+      column: col,
+    });
+  }
+  if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) return undefined;
+  checkKeys(document.contents, rules, lineCounter);
+  return toJson(document, rules);
+}
+
+function checkKeys(root: ParsedNode, rules: ParseRules, lines: LineCounter): void {
+  const waiting: unknown[] = [root];
+  for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
+    if (isMap(node)) {
+      checkMap(node, rules, lines);
+      for (const pair of node.items) waiting.push(pair.value ?? undefined);
+    } else if (isSeq(node)) for (const item of node.items) waiting.push(isPair(item) ? item.value : item);
+  }
+}
+
+function checkMap(map: YAMLMap, rules: ParseRules, lines: LineCounter): void {
+  const seen = new Set<string>();
+  for (const { key } of map.items) {
+    if (!isScalar(key)) continue;
+    const name = String(key.value);
+    const { line } = lines.linePos(key.range?.[0] ?? 0);
+    if (forbiddenKeys.has(name)) throw forbiddenKey(rules, name, line);
+    if (seen.has(name) && name !== '<<') {
+      const facts = { subject: rules.subject, line, path: name, mend: 'keep one of them' };
+      throw new DaemonError('source_duplicate_key', 'this key is given twice in one mapping', facts);
+    }
+    seen.add(name);
+  }
+}
+
+function toJson(document: Document, { subject }: ParseRules): JsonValue {
+  try {
+    return document.toJS({ maxAliasCount });
+  } catch (error) {
+    if (error instanceof RangeError) throw error;
+    const mend = 'write the values out instead of aliasing aliases';
+    throw new DaemonError('source_too_many_aliases', `its aliases stand for more than ${maxAliasCount} nodes`, {
+      subject,
+      mend,
+    });
+  }
+}

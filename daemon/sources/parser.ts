@@ -1,0 +1,75 @@
+import { Worker } from 'node:worker_threads';
+import type { DaemonErrorCode } from '../../schemas/errors.ts';
+import { deepFreeze, isObject, type JsonObject } from '../../schemas/json.ts';
+import { nest, type Path } from '../../schemas/paths.ts';
+import { DaemonError, type ErrorFacts } from '../model/errors.ts';
+import type { Format } from '../ops/options.ts';
+import { decodeText } from './decode-text.ts';
+import { type EnvNaming, parseEnvText, settingsOfEnv } from './parse-env.ts';
+import type { ParseRules } from './parse-rules.ts';
+import { parseText } from './parse-text.ts';
+
+/** Documents above this many characters are parsed in a worker, for above it the event loop could be held up. */
+const inlineLimit = 32 * 1024;
+
+export interface ParseRequest {
+  readonly format: Format;
+  readonly at: Path;
+  readonly naming: EnvNaming;
+  readonly rules: ParseRules;
+}
+
+/**
+ * The settings in a file's bytes, frozen, under the path where they are mounted; `'nothing'` when there are only
+ * comments. Throws `source_empty` and every other code about content.
+ */
+export async function parseBytes(bytes: Uint8Array, request: ParseRequest): Promise<JsonObject | 'nothing'> {
+  const text = decodeText(bytes, request.rules.subject);
+  if (text.trim() === '') {
+    throw new DaemonError('source_empty', 'is empty', {
+      subject: request.rules.subject,
+      mend: 'write {} in a YAML or JSON file to mean no settings',
+    });
+  }
+  const settings = await parse(text, request);
+  if (settings === undefined) return 'nothing';
+  const mounted = nest(request.at, settings);
+  return deepFreeze(isObject(mounted) ? mounted : {});
+}
+
+async function parse(text: string, { format, naming, rules }: ParseRequest) {
+  if (format === 'text') return text.replace(/\r?\n$/, '');
+  if (format === 'env') {
+    const variables = parseEnvText(text, rules.subject);
+    return Object.keys(variables).length === 0 ? undefined : settingsOfEnv(variables, naming, rules.subject);
+  }
+  return text.length > inlineLimit ? parseInWorker(text, format, rules) : parseText(text, format, rules);
+}
+
+export type ParseReply =
+  | { readonly settings: JsonObject | undefined }
+  | { readonly code: DaemonErrorCode; readonly message: string; readonly facts: ErrorFacts };
+
+/** One worker a document: large ones are rare, and a worker that lives on would cost more memory than they do time. */
+function parseInWorker(text: string, format: 'yaml' | 'json', rules: ParseRules): Promise<JsonObject | undefined> {
+  const extension = import.meta.filename.endsWith('.ts') ? 'ts' : 'js';
+  const worker = new Worker(new URL(`./parse-worker.${extension}`, import.meta.url), {
+    workerData: { text, format, rules },
+  });
+  return new Promise((resolve, reject) => {
+    worker.once('message', (reply: ParseReply) => {
+      if ('settings' in reply) resolve(reply.settings);
+      else reject(restore(reply));
+    });
+    worker.once('error', reject);
+    worker.once('exit', () =>
+      reject(new DaemonError('source_malformed', 'the parser gave up on it', { subject: rules.subject })),
+    );
+  });
+}
+
+function restore({ code, message, facts }: Exclude<ParseReply, { settings: unknown }>): DaemonError {
+  const error = new DaemonError(code, '', facts);
+  error.message = message;
+  return error;
+}

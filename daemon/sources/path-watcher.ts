@@ -1,0 +1,185 @@
+import { once } from 'node:events';
+import { statfs } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { type FSWatcher, watch } from 'chokidar';
+import { systemCode } from '../model/errors.ts';
+import type { Clock } from '../ops/clock.ts';
+import { folderIdentity } from './path-trail.ts';
+import type { WatchHealth } from './source.ts';
+
+/** What to watch in one real folder. */
+export interface WatchedFolder {
+  readonly names: Set<string>;
+  /** Names that matter besides {@link names}. */
+  accepts?: (name: string) => boolean;
+}
+
+/** What a source looks at now, and which of its files are not as it last read them. */
+export interface Survey {
+  readonly folders: ReadonlyMap<string, WatchedFolder>;
+  readonly changed: readonly string[];
+}
+
+export interface PathWatcherParts {
+  readonly survey: () => Promise<Survey>;
+  /** An event named this real path. */
+  readonly onEvent: (reason: string, path: string) => void;
+  /** A survey found this file changed, or the watch itself failed or was renewed. */
+  readonly onFinding: (reason: string, path?: string) => void;
+  readonly onHealth: (health: WatchHealth) => void;
+  readonly rescanMs: number;
+  readonly clock: Clock;
+}
+
+const tickMs = 1_000;
+/** Events stop for this long before the watched folders are looked over. */
+const afterBurstMs = 100;
+/** A tick this late means that the loop was held up and that events may have been lost. */
+const blockedMs = 100;
+const longestBackoffMs = 60_000;
+
+/**
+ * Watches the folders in which a source's files are looked up, never the files: editors and Kubernetes replace them.
+ * Events are only hints. What no event can tell is found by comparing: after each burst, and in a slow rescan, the
+ * source surveys its files, and the watcher is built anew when a watched folder is another one than it was.
+ */
+export class PathWatcher implements AsyncDisposable {
+  readonly #parts: PathWatcherParts;
+  #watcher: FSWatcher | undefined;
+  #built = new Map<string, string>();
+  #failures = 0;
+  #rebuildAt = 0;
+  #isEventless = false;
+  #checking: Promise<void> = Promise.resolve();
+  #stopTick = () => {};
+  #stopAfterBurst = () => {};
+  #lastCheck = 0;
+  #closed = false;
+
+  private constructor(parts: PathWatcherParts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves when the watch is armed. A watch that cannot be set up polls instead, and says so. */
+  static async arm(parts: PathWatcherParts): Promise<PathWatcher> {
+    const watcher = new PathWatcher(parts);
+    await watcher.#build(await parts.survey());
+    watcher.#tick(parts.clock.monotonic() + tickMs);
+    return watcher;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    this.#stopTick();
+    this.#stopAfterBurst();
+    await this.#checking;
+    await this.#watcher?.close();
+  }
+
+  async #build({ folders }: Survey): Promise<void> {
+    const old = this.#watcher;
+    this.#built = await identities(folders);
+    this.#isEventless = (await Promise.all([...folders.keys()].map(isEventless))).includes(true);
+    let problem: string | undefined;
+    const watcher = watch([...folders.keys()], {
+      ignoreInitial: true,
+      depth: 0,
+      followSymlinks: false,
+      atomic: false,
+      ignored: (path) => !matters(folders, path),
+    });
+    watcher.on('error', (error) => {
+      problem = systemCode(error) ?? 'unknown error';
+      this.#failed(problem);
+    });
+    watcher.on('all', (event, path) => this.#changed(event, path));
+    // Undocumented by chokidar as an API, but it alone shows a link that was replaced by another one.
+    watcher.on('raw', (event, name, details) => {
+      const { watchedPath } = details as { watchedPath?: string };
+      const path = watchedPath && name ? join(watchedPath, name) : undefined;
+      if (path && matters(folders, path) && !folders.has(path)) this.#changed(event, path);
+    });
+    this.#watcher = watcher;
+    await once(watcher, 'ready');
+    await old?.close();
+    if (problem === undefined) this.#recovered();
+  }
+
+  #changed(reason: string, path: string): void {
+    this.#parts.onEvent(reason, path);
+    this.#stopAfterBurst();
+    this.#stopAfterBurst = this.#parts.clock.after(afterBurstMs, () => this.#check('replaced'));
+  }
+
+  #failed(problem: string): void {
+    this.#failures++;
+    this.#rebuildAt = this.#parts.clock.monotonic() + Math.min(tickMs * 2 ** this.#failures, longestBackoffMs);
+    this.#parts.onHealth({ mode: 'polling', problem });
+    this.#parts.onFinding('watch-failed');
+  }
+
+  #recovered(): void {
+    this.#failures = 0;
+    this.#parts.onHealth({ mode: 'watching' });
+  }
+
+  #tick(dueAt: number): void {
+    const { clock, rescanMs } = this.#parts;
+    this.#stopTick = clock.after(dueAt - clock.monotonic(), () => {
+      const now = clock.monotonic();
+      const wanted = this.#failures > 0 || this.#isEventless ? tickMs : rescanMs;
+      if (now - this.#lastCheck >= wanted || now - dueAt > blockedMs) this.#check('rescan');
+      this.#tick(now + Math.min(tickMs, rescanMs));
+    });
+  }
+
+  /** One look at a time; a look that is asked for during another follows it. */
+  #check(reason: string): void {
+    this.#lastCheck = this.#parts.clock.monotonic();
+    this.#checking = this.#checking.then(() => this.#compare(reason)).catch(() => this.#failed('survey failed'));
+  }
+
+  async #compare(reason: string): Promise<void> {
+    if (this.#closed) return;
+    const survey = await this.#parts.survey();
+    if (this.#closed) return;
+    if (await this.#isOutdated(survey)) {
+      await this.#build(survey);
+      // What happened between the survey and the new watch has given no event.
+      this.#parts.onFinding('watch-rebuilt');
+    }
+    for (const path of survey.changed) this.#parts.onFinding(reason, path);
+  }
+
+  async #isOutdated({ folders }: Survey): Promise<boolean> {
+    if (this.#failures > 0) return this.#parts.clock.monotonic() >= this.#rebuildAt;
+    const now = await identities(folders);
+    return now.size !== this.#built.size || [...now].some(([folder, identity]) => this.#built.get(folder) !== identity);
+  }
+}
+
+/** Each folder with its identity and the names that matter in it. */
+async function identities(folders: ReadonlyMap<string, WatchedFolder>): Promise<Map<string, string>> {
+  const entries = [...folders].map(async ([folder, { names }]) => {
+    return [folder, `${await folderIdentity(folder)} ${[...names].sort().join('/')}`] as const;
+  });
+  return new Map(await Promise.all(entries));
+}
+
+function matters(folders: ReadonlyMap<string, WatchedFolder>, path: string): boolean {
+  if (folders.has(path)) return true;
+  const folder = folders.get(dirname(path));
+  const name = basename(path);
+  return folder !== undefined && (folder.names.has(name) || folder.accepts?.(name) === true);
+}
+
+// File systems on which changes made elsewhere give no event here: statfs(2), and linux/magic.h.
+const eventlessTypes = new Set([0x6969, 0xff534d42, 0xfe534d42, 0x517b, 0x01021997, 0x65735546, 0x794c7630]);
+
+async function isEventless(folder: string): Promise<boolean> {
+  try {
+    return eventlessTypes.has((await statfs(folder)).type);
+  } catch {
+    return false;
+  }
+}

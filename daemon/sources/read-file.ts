@@ -1,0 +1,140 @@
+import { type BigIntStats, constants } from 'node:fs';
+import { type FileHandle, lstat, open, realpath, stat } from 'node:fs/promises';
+import { sep } from 'node:path';
+import { DaemonError, systemCode } from '../model/errors.ts';
+
+export interface ReadRules {
+  /** Bytes. */
+  readonly maxBytes: number;
+  /** The real folder that the file must lie in after links; `undefined`: anywhere. */
+  readonly root?: string;
+  /** What to do about a file that others could read or that somebody else owns. */
+  readonly modeCheck: 'strict' | 'warn' | 'off';
+}
+
+export interface ReadResult {
+  readonly bytes: Buffer;
+  readonly version: string;
+  /** Milliseconds from the file's last change until it was read. */
+  readonly quietForMs: number;
+  readonly warning?: string;
+}
+
+/** Tells one state of a file from any other, as far as the file system can. */
+export function fileVersion({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+  return `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`;
+}
+
+/** The version of the file that a path leads to now; the error's code when there is none. */
+export async function currentVersion(path: string): Promise<string> {
+  try {
+    return fileVersion(await stat(path, { bigint: true }));
+  } catch (error) {
+    return systemCode(error) ?? 'unknown';
+  }
+}
+
+/** Times that a file may change while it is read before that is told as an error. */
+const maxTries = 5;
+
+/**
+ * Reads a file whole and never torn: opened first and checked after, and read again when it changed meanwhile. Throws
+ * `source_missing`, `source_unreadable`, `source_insecure`, `source_too_large` or `source_unsettled`.
+ */
+export async function readFile(path: string, rules: ReadRules): Promise<ReadResult> {
+  for (let tries = 0; tries < maxTries; tries++) {
+    const result = await readOnce(path, rules);
+    if (result) return result;
+  }
+  throw new DaemonError('source_unsettled', 'keeps changing while it is read', {
+    subject: path,
+    mend: 'write a new file and rename it over',
+  });
+}
+
+async function readOnce(path: string, rules: ReadRules): Promise<ReadResult | undefined> {
+  const file = await openFile(path);
+  try {
+    const before = await file.stat({ bigint: true });
+    const warning = await check(path, before, rules);
+    const bytes = Buffer.allocUnsafe(Number(before.size));
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, 0);
+    const after = await file.stat({ bigint: true });
+    const named = await stat(path, { bigint: true }).catch(() => undefined);
+    const version = fileVersion(before);
+    const isWhole =
+      bytesRead === bytes.length && version === fileVersion(after) && named && version === fileVersion(named);
+    if (!isWhole) return undefined;
+    if (after.nlink === 0n) throw staleMount(path);
+    return { bytes, version, quietForMs: Date.now() - Number(after.ctimeNs / 1_000_000n), ...(warning && { warning }) };
+  } catch (error) {
+    throw explain(error, path);
+  } finally {
+    await file.close();
+  }
+}
+
+async function openFile(path: string): Promise<FileHandle> {
+  try {
+    // Without O_NONBLOCK a FIFO would hold us until somebody writes to it.
+    return await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  } catch (error) {
+    throw explain(error, path);
+  }
+}
+
+async function check(
+  path: string,
+  file: BigIntStats,
+  { root, maxBytes, modeCheck }: ReadRules,
+): Promise<string | undefined> {
+  const refuse = (what: string, mend: string) => new DaemonError('source_insecure', what, { subject: path, mend });
+  if (!file.isFile()) throw refuse('is not a regular file', 'name a file, not a folder, device, socket or pipe');
+  if (root && !(await realpath(path)).startsWith(root + sep))
+    throw refuse(`leads out of ${root}`, 'put the file itself there, not a link');
+  if (Number(file.size) > maxBytes) {
+    throw new DaemonError('source_too_large', `has ${file.size} bytes, over limits.fileSize of ${maxBytes}`, {
+      subject: path,
+      mend: 'raise limits.fileSize or split the file',
+    });
+  }
+  if (modeCheck === 'off') return undefined;
+  const doubt = await doubtAbout(path, file);
+  if (doubt && modeCheck === 'strict') throw refuse(doubt.what, doubt.mend);
+  return doubt && `${path}: ${doubt.what} (${doubt.mend})`;
+}
+
+async function doubtAbout(path: string, file: BigIntStats): Promise<{ what: string; mend: string } | undefined> {
+  const uid = BigInt(process.getuid?.() ?? 0);
+  const isTrusted = (owner: bigint) => owner === 0n || owner === uid;
+  if (!isTrusted(file.uid))
+    return { what: `belongs to uid ${file.uid}, neither root nor this daemon`, mend: `chown it to uid ${uid}` };
+  // Whoever owns a link chooses what it leads to.
+  const link = await lstat(path, { bigint: true });
+  if (!isTrusted(link.uid))
+    return { what: `is a link of uid ${link.uid}, neither root nor this daemon`, mend: 'replace it' };
+  if ((file.mode & 0o006n) !== 0n) return { what: 'can be read or written by everybody', mend: 'chmod 600 it' };
+  return undefined;
+}
+
+function staleMount(path: string): DaemonError {
+  const what = 'is a mount of one file that was replaced on the host; what is read here is the old one';
+  return new DaemonError('source_unreadable', what, {
+    subject: path,
+    mend: 'mount its folder instead, or restart the container',
+  });
+}
+
+function explain(error: unknown, path: string): unknown {
+  const code = systemCode(error);
+  if (error instanceof DaemonError || code === undefined) return error;
+  if (code === 'ENOENT' || code === 'ENOTDIR')
+    return new DaemonError('source_missing', 'is missing', {
+      subject: path,
+      mend: 'put it back, or run `hotconf reload` to accept that it is gone',
+    });
+  return new DaemonError('source_unreadable', `cannot be read: ${code}`, {
+    subject: path,
+    mend: 'make it readable for this user',
+  });
+}

@@ -1,0 +1,38 @@
+import type { DaemonError } from '../model/errors.ts';
+import type { ChangeHint, Layer, SourceKind } from '../model/layer.ts';
+
+export interface LoadRequest {
+  /** Forget every cache and accept what is gone: an operator asked, or it is the start. */
+  readonly fresh: boolean;
+  /** How long a part may be missing, empty or malformed before that is an error, in milliseconds. */
+  readonly graceMs: number;
+}
+
+export type OnHint = (hint: ChangeHint) => void;
+
+/** How a source is watched, for people. */
+export interface WatchHealth {
+  readonly mode: 'watching' | 'polling' | 'off';
+  /** Why it polls. */
+  readonly problem?: string;
+}
+
+/**
+ * A place that settings come from. `test/contracts/source-contract.ts` is what every implementation has to hold.
+ */
+export interface Source {
+  readonly id: string;
+  readonly kind: SourceKind;
+  /** What it reads, as a person would name it. */
+  readonly describes: readonly string[];
+  /**
+   * Reads what was hinted since the last load, or everything. Rejects with a `DaemonError` when a part that it had to
+   * read is bad; the part's last good content then stays, and {@link problem} tells until the part is good again.
+   */
+  load(request: LoadRequest, signal: AbortSignal): Promise<Layer>;
+  /** What is wrong with it now. A part that is bad has kept its last good content. */
+  readonly problem: DaemonError | undefined;
+  readonly watchHealth: WatchHealth;
+  /** Resolves when the watch is armed: every later change gives a hint, and so does a failure of the watch. */
+  watch(onHint: OnHint): Promise<AsyncDisposable>;
+}

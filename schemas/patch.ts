@@ -1,0 +1,118 @@
+import { deepFreeze, forbiddenKeys, isEqual, isObject, type JsonObject, type JsonValue } from './json.ts';
+import { formatPath, type Path } from './paths.ts';
+
+/**
+ * What turns one snapshot into the next: the operations `add` (which also replaces) and `remove` of JSON Patch
+ * (RFC 6902) with JSON Pointers (RFC 6901). Arrays are replaced whole.
+ */
+export type Operation =
+  | { readonly op: 'add'; readonly path: string; readonly value: JsonValue }
+  | { readonly op: 'remove'; readonly path: string };
+
+/** The difference of two settings: how to get there, and which leaves it touches. */
+export interface Difference {
+  readonly operations: readonly Operation[];
+  /** Leaves whose value is new or different. */
+  readonly changed: readonly Path[];
+  /** Leaves that are gone. */
+  readonly removed: readonly Path[];
+}
+
+/** Compares two frozen settings. Shared subtrees are skipped, so the cost is that of what changed. */
+export function compare(before: JsonObject, after: JsonObject): Difference {
+  const found = { operations: [] as Operation[], changed: [] as Path[], removed: [] as Path[] };
+  compareObjects(before, after, [], found);
+  return found;
+}
+
+type Found = { operations: Operation[]; changed: Path[]; removed: Path[] };
+
+function compareObjects(before: JsonObject, after: JsonObject, at: Path, found: Found): void {
+  for (const key in after) {
+    const was = Object.hasOwn(before, key) ? before[key] : undefined;
+    const is = after[key]!;
+    if (was === is) continue;
+    const path = [...at, key];
+    if (isObject(was) && isObject(is)) compareObjects(was, is, path, found);
+    else if (!isEqual(was, is)) {
+      found.operations.push({ op: 'add', path: toPointer(path), value: is });
+      found.changed.push(...leavesOf(is, path));
+      // An object that became a scalar takes its leaves with it; the path itself is already told as changed.
+      if (isObject(was) && Object.keys(was).length > 0) found.removed.push(...leavesOf(was, path));
+    }
+  }
+  for (const key in before) {
+    if (Object.hasOwn(after, key)) continue;
+    const path = [...at, key];
+    found.operations.push({ op: 'remove', path: toPointer(path) });
+    found.removed.push(...leavesOf(before[key]!, path));
+  }
+}
+
+/** The paths of a tree's leaves. An array is a leaf, and so is an object without keys. */
+export function leavesOf(value: JsonValue, at: Path = []): Path[] {
+  if (!isObject(value)) return [at];
+  const keys = Object.keys(value);
+  return keys.length === 0 ? [at] : keys.flatMap((key) => leavesOf(value[key]!, [...at, key]));
+}
+
+/**
+ * The settings after the operations, frozen, sharing every untouched subtree with `base`; `undefined` when they do not
+ * fit it exactly: a parent that is not there, a key to remove that is not there, a key that no source may use.
+ */
+export function applyPatch(base: JsonObject, operations: readonly Operation[]): JsonObject | undefined {
+  let root: JsonObject | undefined = base;
+  // Objects copied by this call: each is copied once however many operations touch it.
+  const own = new Set<JsonObject>();
+  for (const operation of operations) {
+    root = root && applyOne(root, operation, own);
+  }
+  return root && deepFreeze(root);
+}
+
+function applyOne(base: JsonObject, operation: Operation, own: Set<JsonObject>): JsonObject | undefined {
+  const path = fromPointer(operation.path);
+  const key = path?.at(-1);
+  if (!path || key === undefined || path.some((segment) => forbiddenKeys.has(segment))) return undefined;
+  const root = writable(base, own);
+  let node = root;
+  for (const segment of path.slice(0, -1)) {
+    const child = Object.hasOwn(node, segment) ? node[segment] : undefined;
+    if (!isObject(child)) return undefined;
+    node[segment] = writable(child, own);
+    node = node[segment] as Writable;
+  }
+  if (operation.op === 'add') node[key] = operation.value;
+  else if (Object.hasOwn(node, key)) delete node[key];
+  else return undefined;
+  return root;
+}
+
+type Writable = { [key: string]: JsonValue };
+
+function writable(node: JsonObject, own: Set<JsonObject>): Writable {
+  if (own.has(node)) return node as Writable;
+  const copy = { ...node };
+  own.add(copy);
+  return copy;
+}
+
+/** RFC 6901: `~` is `~0` and `/` is `~1`. */
+export function toPointer(path: Path): string {
+  return path.map((segment) => `/${segment.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+}
+
+/** The inverse of {@link toPointer}; `undefined` for a text that is no pointer. */
+export function fromPointer(pointer: string): Path | undefined {
+  if (pointer === '') return [];
+  if (!pointer.startsWith('/')) return undefined;
+  return pointer
+    .slice(1)
+    .split('/')
+    .map((segment) => segment.replaceAll('~1', '/').replaceAll('~0', '~'));
+}
+
+/** Paths as they are shown and sent. */
+export function formatPaths(paths: readonly Path[]): string[] {
+  return paths.map(formatPath);
+}
