@@ -78,9 +78,14 @@ export class LayerStore {
   }
 }
 
+/** The accepted parts, with those that the newest load touched replaced, put in their places, or taken out. */
 function overlayTouched(accepted: Layer | undefined, newest: Layer): Layer {
   if (!accepted) return newest;
-  const before = new Map(accepted.parts.map((part) => [part.name, part]));
-  const parts = newest.parts.map((part) => (newest.touched.has(part.name) ? part : (before.get(part.name) ?? part)));
+  const parts = accepted.parts.filter(({ name }) => !newest.touched.has(name));
+  for (const [i, part] of newest.parts.entries()) {
+    if (!newest.touched.has(part.name)) continue;
+    const below = new Set(newest.parts.slice(0, i).map(({ name }) => name));
+    parts.splice(parts.findLastIndex(({ name }) => below.has(name)) + 1, 0, part);
+  }
   return { ...newest, parts };
 }

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { access, realpath } from 'node:fs/promises';
-import type { JsonObject } from '../../schemas/json.ts';
+import { isEqual, type JsonObject } from '../../schemas/json.ts';
 import { leavesOf } from '../../schemas/patch.ts';
 import { valueAt } from '../../schemas/paths.ts';
 import { DaemonError } from '../model/errors.ts';
@@ -182,21 +182,23 @@ export class FileSource implements Source {
       modeCheck,
       ...(member.path !== member.root.path && { root: await realpath(member.root.path) }),
     };
-    const read = await readFile(member.path, rules);
-    this.#noticed(member.path, read);
-    record.version = read.version;
-    const contentHash = hash('sha256', read.bytes);
+    const file = await readFile(member.path, rules);
+    this.#noticed(member.path, file);
+    record.version = file.version;
+    const contentHash = hash('sha256', file.bytes);
     if (contentHash === record.hash && !fresh) return;
     const at = member.key === undefined ? member.root.at : [...member.root.at, member.key];
     const rulesOfContent = { subject: member.path, depth: limits.depth, keys: limits.keys };
-    const settings = await parseBytes(read.bytes, {
+    const settings = await parseBytes(file.bytes, {
       format: this.#formatOf(member),
       at,
       naming,
       rules: rulesOfContent,
     });
     if (settings === 'nothing' && record.settings && !fresh) throw onlyComments(member.path);
-    record.settings = settings === 'nothing' ? Object.freeze({}) : settings;
+    const read = settings === 'nothing' ? Object.freeze({}) : settings;
+    // The same content stays the same object, so that nothing downstream takes it for new.
+    if (!record.settings || !isEqual(record.settings, read)) record.settings = read;
     record.hash = contentHash;
     onParsed(member.path, record.settings);
   }
