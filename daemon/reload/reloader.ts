@@ -128,8 +128,9 @@ export class Reloader {
     try {
       await this.#inTime(this.#layers.load(sourceIds, request, signal), signal);
       return this.#commitBest(sourceIds, cause);
-    } catch (error) {
-      if (!(error instanceof DaemonError)) throw error;
+    } catch (thrown) {
+      // A bug of ours must not take away what is served: it is one more rejected reload, told as what it is.
+      const error = thrown instanceof DaemonError ? thrown : new DaemonError('internal', `a bug: ${(thrown as Error).message}`, { cause: thrown });
       this.#layers.reject(sourceIds, error);
       return { kind: 'rejected', error };
     }

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, realpath } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { isEqual, type JsonObject } from '../../schemas/json.ts';
 import { leavesOf } from '../../schemas/patch.ts';
 import { valueAt } from '../../schemas/paths.ts';
@@ -180,7 +180,7 @@ export class FileSource implements Source {
     const rules = {
       maxBytes: limits.fileSize,
       modeCheck,
-      ...(member.path !== member.root.path && { root: await realpath(member.root.path) }),
+      ...(member.path !== member.root.path && { root: member.root.path }),
     };
     const file = await readFile(member.path, rules);
     this.#noticed(member.path, file);

@@ -12,7 +12,7 @@ import {
 import { forbiddenKeys, type JsonValue } from '../../schemas/json.ts';
 import { DaemonError } from '../model/errors.ts';
 import { describeYamlProblem } from '../ops/yaml-problems.ts';
-import { forbiddenKey, type ParseRules } from './parse-rules.ts';
+import { forbiddenKey, type ParseRules, tooDeep } from './parse-rules.ts';
 
 /** Nodes that aliases may stand for in all, before it is taken for a bomb. */
 const maxAliasCount = 100;
@@ -32,6 +32,8 @@ export function parseYamlText(text: string, rules: ParseRules): JsonValue | unde
   const document = parseDocument(text, options);
   const [problem] = [...document.errors, ...document.warnings];
   if (problem) {
+    // The parser's own way to say that it ran out of stack.
+    if (problem.code === 'RESOURCE_EXHAUSTION') throw tooDeep(rules, []);
     const { line, col } = lineCounter.linePos(problem.pos[0]);
     throw new DaemonError('source_malformed', describeYamlProblem(problem.code), {
       subject: rules.subject,

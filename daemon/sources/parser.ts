@@ -9,7 +9,7 @@ import { type EnvNaming, parseEnvText, settingsOfEnv } from './parse-env.ts';
 import type { ParseRules } from './parse-rules.ts';
 import { parseText } from './parse-text.ts';
 
-/** Documents above this many characters are parsed in a worker, for above it the event loop could be held up. */
+/** Documents of more characters, or that look deeply nested, could hold up the event loop: a worker parses them. */
 const inlineLimit = 32 * 1024;
 
 export interface ParseRequest {
@@ -43,7 +43,19 @@ async function parse(text: string, { format, naming, rules }: ParseRequest) {
     const variables = parseEnvText(text, rules.subject);
     return Object.keys(variables).length === 0 ? undefined : settingsOfEnv(variables, naming, rules.subject);
   }
-  return text.length > inlineLimit ? parseInWorker(text, format, rules) : parseText(text, format, rules);
+  const isHeavy = text.length > inlineLimit || bracketDepth(text) > rules.depth;
+  return isHeavy ? parseInWorker(text, format, rules) : parseText(text, format, rules);
+}
+
+/** An upper bound of the nesting by brackets: those in quotes and comments count too. */
+function bracketDepth(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  for (const [bracket] of text.matchAll(/[[\]{}]/g)) {
+    depth += bracket === '[' || bracket === '{' ? 1 : -1;
+    deepest = Math.max(deepest, depth);
+  }
+  return deepest;
 }
 
 export type ParseReply =

@@ -6,7 +6,7 @@ import { DaemonError, systemCode } from '../model/errors.ts';
 export interface ReadRules {
   /** Bytes. */
   readonly maxBytes: number;
-  /** The real folder that the file must lie in after links; `undefined`: anywhere. */
+  /** The folder that the file must lie in after links; `undefined`: anywhere. */
   readonly root?: string;
   /** What to do about a file that others could read or that somebody else owns. */
   readonly modeCheck: 'strict' | 'warn' | 'off';
@@ -90,7 +90,7 @@ async function check(
 ): Promise<string | undefined> {
   const refuse = (what: string, mend: string) => new DaemonError('source_insecure', what, { subject: path, mend });
   if (!file.isFile()) throw refuse('is not a regular file', 'name a file, not a folder, device, socket or pipe');
-  if (root && !(await realpath(path)).startsWith(root + sep))
+  if (root && !(await realpath(path)).startsWith((await realpath(root)) + sep))
     throw refuse(`leads out of ${root}`, 'put the file itself there, not a link');
   if (Number(file.size) > maxBytes) {
     throw new DaemonError('source_too_large', `has ${file.size} bytes, over limits.fileSize of ${maxBytes}`, {
