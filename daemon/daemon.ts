@@ -61,7 +61,7 @@ export class Daemon {
     const { options, log, env, redaction } = parts;
     const clock = parts.clock ?? systemClock;
     const { schema, validate } = loadAppSchema(options.schema);
-    const sourceParts = { options, env, schema, redaction, clock, log };
+    const sourceParts = { options, env, schema, redaction, clock, log, onWatchHealth: () => this.#onWatchHealth() };
     this.#sources = createSources(sourceParts);
     prepareRuntimeFolder(options.runtimeDir);
     this.#health = new Health({ clock, log, onChange: (state) => this.#server.tellState(state) });
@@ -179,14 +179,17 @@ export class Daemon {
       secretsLoaded: this.#store.secretsLoaded,
     });
     this.#health.setProblems(this.#reloader.problems());
-    const polling = this.#sources.find(({ watchHealth }) => watchHealth.mode === 'polling');
-    this.#health.setDegraded('watch', polling && `${polling.id} is polled: ${polling.watchHealth.problem}`);
     try {
       this.#state.addRecord(record);
       this.#health.setDegraded('state', undefined);
     } catch (error) {
       this.#onUnsaved(error);
     }
+  }
+
+  #onWatchHealth(): void {
+    const polling = this.#sources.find(({ watchHealth }) => watchHealth.mode === 'polling');
+    this.#health.setDegraded('watch', polling && `${polling.id} is polled: ${polling.watchHealth.problem}`);
   }
 
   #onUnsaved(error: unknown): void {

@@ -33,7 +33,15 @@ async function issuesOf(shared: SharedOptions, io: Io): Promise<readonly Issue[]
     const { schema, validate: check } = loadAppSchema(options.schema);
     const log: Log = (_level, _event, message) => void io.stderr.write(`${message}\n`);
     const layers = new LayerStore(
-      createSources({ options, env: io.env, schema, redaction: new Redaction(), clock: systemClock, log }),
+      createSources({
+        options,
+        env: io.env,
+        schema,
+        redaction: new Redaction(),
+        clock: systemClock,
+        onWatchHealth: () => {},
+        log,
+      }),
     );
     await layers.load(layers.sourceIds, { fresh: true, graceMs: 0 }, AbortSignal.timeout(options.reload.deadlineMs));
     const parts = layers.partsOf(layers.newest);

@@ -130,7 +130,10 @@ export class Reloader {
       return this.#commitBest(sourceIds, cause);
     } catch (thrown) {
       // A bug of ours must not take away what is served: it is one more rejected reload, told as what it is.
-      const error = thrown instanceof DaemonError ? thrown : new DaemonError('internal', `a bug: ${(thrown as Error).message}`, { cause: thrown });
+      const error =
+        thrown instanceof DaemonError
+          ? thrown
+          : new DaemonError('internal', `a bug: ${(thrown as Error).message}`, { cause: thrown });
       this.#layers.reject(sourceIds, error);
       return { kind: 'rejected', error };
     }

@@ -14,14 +14,15 @@ export interface SourceParts {
   readonly redaction: Redaction;
   readonly clock: Clock;
   readonly log: Log;
+  readonly onWatchHealth: () => void;
 }
 
 /** Every source that the options name, lowest priority first. Reads nothing but the process environment. */
-export function createSources({ options, env, schema, redaction, clock, log }: SourceParts): Source[] {
+export function createSources({ options, env, schema, redaction, clock, log, onWatchHealth }: SourceParts): Source[] {
   const { defaults, files, env: envOptions } = options.sources;
   const { limits, fileModeCheck, reload } = options;
   const lookAgainMs = Math.max(reload.quietMs, 50);
-  const plain = { limits, rescanMs: reload.rescanMs, lookAgainMs, clock, log };
+  const plain = { limits, rescanMs: reload.rescanMs, lookAgainMs, clock, log, onWatchHealth };
   const secret = { ...plain, modeCheck: fileModeCheck, onParsed: redaction.remember.bind(redaction) };
   const sources: Source[] = [];
   if (defaults) {

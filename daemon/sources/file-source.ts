@@ -30,6 +30,8 @@ export interface FileSourceParts {
   readonly lookAgainMs: number;
   readonly clock: Clock;
   readonly log: Log;
+  /** The source is watched in another way than before. */
+  readonly onWatchHealth: () => void;
   /** Told of everything that was read, so that it can be kept out of the log. */
   readonly onParsed: (part: string, settings: JsonObject) => void;
 }
@@ -289,6 +291,7 @@ export class FileSource implements Source {
     const facts = { sourceId: this.id, problem: health.problem };
     const was = this.watchHealth.mode;
     this.watchHealth = health;
+    if (health.mode !== was) this.#parts.onWatchHealth();
     if (health.mode === 'polling' && was !== 'polling')
       log('warn', 'watch_degraded', `cannot watch ${this.id} (${health.problem}): looking each second instead`, facts);
     if (health.mode === 'watching' && was === 'polling')

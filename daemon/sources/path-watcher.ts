@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type FSWatcher, watch } from 'chokidar';
@@ -100,7 +99,8 @@ export class PathWatcher implements AsyncDisposable {
       if (path && matters(folders, path) && !folders.has(path)) this.#changed(event, path);
     });
     this.#watcher = watcher;
-    await once(watcher, 'ready');
+    // Not `once` of node:events: it would take an error for the end, and `ready` comes after errors too.
+    await new Promise<void>((resolve) => watcher.once('ready', resolve));
     await old?.close();
     if (problem === undefined) this.#recovered();
   }

@@ -16,7 +16,8 @@ describe('fault 25: every way to change a file', () => {
         // Git and cp make files that all may read.
         daemon().options.fileModeCheck = 'off';
         prepare?.(file, content('value-0'));
-        if (kind === 'a single file') daemon().options.sources = { defaults: './defaults.yaml', files: [{ path: './secrets/app.yaml' }] };
+        if (kind === 'a single file')
+          daemon().options.sources = { defaults: './defaults.yaml', files: [{ path: './secrets/app.yaml' }] };
         const config = await (await daemon().start()).connect();
         for (let i = 1; i <= 3; i++) {
           change(file, content(`value-${i}`));

@@ -44,22 +44,36 @@ describe('faults of files', () => {
 
   it('18: a truncated file that is still valid YAML is rejected by the required keys', async () => {
     write(`features: { a: true }\ndatabase:\n  poolSize: 2\n  url: ${daemon().canary()}\n`);
-    await expectKept('settings_invalid', () => truncateSync(daemon().scratch.path('secrets/app.yaml'), 46), 'database.url.*required');
+    await expectKept(
+      'settings_invalid',
+      () => truncateSync(daemon().scratch.path('secrets/app.yaml'), 46),
+      'database.url.*required',
+    );
   });
 
   it('19: an emptied file', () => expectKept('source_empty', () => write('')));
-  it('19: a file with nothing but comments', () => expectKept('source_empty', () => write('# gone\n'), 'hotconf reload'));
-  it('19: a deleted file', () => expectKept('source_missing', () => rmSync(daemon().scratch.path('secrets/app.yaml')), 'app.yaml'));
+  it('19: a file with nothing but comments', () =>
+    expectKept('source_empty', () => write('# gone\n'), 'hotconf reload'));
+  it('19: a deleted file', () =>
+    expectKept('source_missing', () => rmSync(daemon().scratch.path('secrets/app.yaml')), 'app.yaml'));
 
   it('20: a wrong type names file, path, rule and mend, and no value', async () => {
     const secret = daemon().canary();
-    await expectKept('settings_invalid', () => write(`database: { url: [${secret}] }\n`), /secrets\/app\.yaml: database\.url: must be string \(correct it/);
+    await expectKept(
+      'settings_invalid',
+      () => write(`database: { url: [${secret}] }\n`),
+      /secrets\/app\.yaml: database\.url: must be string \(correct it/,
+    );
   });
 
   const bombs: readonly [string, string, () => string][] = [
     ['an alias bomb', 'source_too_many_aliases', aliasBomb],
     ['a depth of 100,000 in brackets', 'source_too_deep', () => `a: ${'['.repeat(100_000)}${']'.repeat(100_000)}`],
-    ['a depth of 15,000 in brackets, small enough to be read at once', 'source_too_deep', () => `a: ${'['.repeat(15_000)}${']'.repeat(15_000)}`],
+    [
+      'a depth of 15,000 in brackets, small enough to be read at once',
+      'source_too_deep',
+      () => `a: ${'['.repeat(15_000)}${']'.repeat(15_000)}`,
+    ],
     ['a depth of 65', 'source_too_deep', () => `a: ${'{a: '.repeat(65)}1${'}'.repeat(65)}\n`],
     ['20,001 keys', 'source_too_many_keys', () => Array.from({ length: 20_001 }, (_, i) => `k${i}: 1`).join('\n')],
     ['100 MB', 'source_too_large', () => 'x'.repeat(100 * 1024 * 1024)],
@@ -88,7 +102,11 @@ describe('faults of files', () => {
     ['a NUL byte', 'source_encoding', 'database: { url: "a\0b" }\n'],
     ['UTF-16 with its mark', 'source_encoding', Buffer.from('\ufeffdatabase: { url: abc }\n', 'utf16le')],
     ['UTF-16 without its mark', 'source_encoding', Buffer.from('database: { url: abc }\n', 'utf16le')],
-    ['broken UTF-8', 'source_encoding', Buffer.concat([Buffer.from('database: { url: ab'), Buffer.from([0xc3, 0x28]), Buffer.from(' }\n')])],
+    [
+      'broken UTF-8',
+      'source_encoding',
+      Buffer.concat([Buffer.from('database: { url: ab'), Buffer.from([0xc3, 0x28]), Buffer.from(' }\n')]),
+    ],
     ['a tab for indentation', 'source_malformed', 'database:\n\turl: abc\n'],
     ['a list at the top', 'source_malformed', '- database\n'],
     ['a number too long to be exact', 'source_malformed', 'database: { url: abc }\nextra: 12345678901234567890\n'],
@@ -96,7 +114,8 @@ describe('faults of files', () => {
     ['an unknown tag', 'source_malformed', 'database: { url: !vault abc }\n'],
     ['two documents', 'source_malformed', 'database: { url: abc }\n---\nfeatures: {}\n'],
   ];
-  for (const [what, code, content] of contents) it(`22: ${what} is refused`, () => expectKept(code, () => write(content)).then(() => {}));
+  for (const [what, code, content] of contents)
+    it(`22: ${what} is refused`, () => expectKept(code, () => write(content)).then(() => {}));
 
   for (const [what, content] of [
     ['a UTF-8 mark', '\ufeffdatabase: { url: marked }\n'],
@@ -111,10 +130,16 @@ describe('faults of files', () => {
   }
 
   it('24: a world-readable file where the check is strict', () =>
-    expectKept('source_insecure', () => chmodSync(daemon().scratch.path('secrets/app.yaml'), 0o644), 'chmod 600').then(() => {}));
+    expectKept('source_insecure', () => chmodSync(daemon().scratch.path('secrets/app.yaml'), 0o644), 'chmod 600').then(
+      () => {},
+    ));
   it('24: a file of somebody else', async function () {
     if (process.getuid!() !== 0) return this.skip();
-    await expectKept('source_insecure', () => chownSync(daemon().scratch.path('secrets/app.yaml'), 12345, 12345), '12345');
+    await expectKept(
+      'source_insecure',
+      () => chownSync(daemon().scratch.path('secrets/app.yaml'), 12345, 12345),
+      '12345',
+    );
   });
   it('24: a fifo', () =>
     expectKept('source_insecure', () => {
@@ -159,7 +184,10 @@ describe('faults of files', () => {
   });
 
   it('26: an optional folder that is missing at the start', async () => {
-    daemon().options.sources = { defaults: './defaults.yaml', files: [{ path: './secrets' }, { path: './later/on', optional: true }] };
+    daemon().options.sources = {
+      defaults: './defaults.yaml',
+      files: [{ path: './secrets' }, { path: './later/on', optional: true }],
+    };
     const config = await (await daemon().start()).connect();
     mkdirSync(daemon().scratch.path('later'));
     await quietFor(50);
@@ -192,6 +220,11 @@ describe('faults of files', () => {
 
 function aliasBomb(): string {
   const lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x]'];
-  for (let i = 1; i < 9; i++) lines.push(`a${i}: &a${i} [${Array(9).fill(`*a${i - 1}`).join(', ')}]`);
+  for (let i = 1; i < 9; i++)
+    lines.push(
+      `a${i}: &a${i} [${Array(9)
+        .fill(`*a${i - 1}`)
+        .join(', ')}]`,
+    );
   return `${lines.join('\n')}\n`;
 }

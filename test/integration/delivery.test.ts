@@ -1,7 +1,7 @@
-import { expect } from 'chai';
-import { connect as connectSocket, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
+import { connect as connectSocket, type Socket } from 'node:net';
+import { expect } from 'chai';
 import { IPCModule } from 'node-ipc';
 import { connect } from '../../client/connect.ts';
 import { ClientError } from '../../client/errors.ts';
@@ -133,13 +133,19 @@ describe('delivery to programs', () => {
 
   for (const [what, bytes, code] of [
     ['a frame before hello', encodeFrame('ping', { revision: 0 }), 'hello_expected'],
-    ['another protocol', encodeFrame('hello', { protocol: 99, name: '', pid: 0, library: '', capabilities: [] }), 'protocol_unsupported'],
+    [
+      'another protocol',
+      encodeFrame('hello', { protocol: 99, name: '', pid: 0, library: '', capabilities: [] }),
+      'protocol_unsupported',
+    ],
     ['a hello that is none', encodeFrame('hello', { protocol: 'one' }), 'bad_frame'],
   ] as const) {
     it(`refuses ${what}, says why, and hears nothing behind it`, async () => {
       await daemon().start();
       const raw = program();
-      raw.socket.write(bytes + encodeFrame('hello', { protocol: 1, name: 'late', pid: 0, library: '', capabilities: [] }));
+      raw.socket.write(
+        bytes + encodeFrame('hello', { protocol: 1, name: 'late', pid: 0, library: '', capabilities: [] }),
+      );
       expect(await raw.next('error')).include({ code, fatal: true });
       await until('the socket is closed', () => raw.isClosed);
       expect(raw.of('welcome')).length(0);
@@ -201,13 +207,20 @@ describe('delivery to programs', () => {
       edit(`value-${i}`);
       await until(`value ${i}`, () => config.settings.database.url === `value-${i}`);
     }
-    expect(daemon().daemon!.reports.clients().find(({ name }) => name === 'raw')).include({ state: 'waiting' });
+    expect(
+      daemon()
+        .daemon!.reports.clients()
+        .find(({ name }) => name === 'raw'),
+    ).include({ state: 'waiting' });
   });
 
   it('refuses a reload where the view does not allow it', async () => {
     daemon().options.views = { default: { mayReload: false } };
     const config = await (await daemon().start()).connect();
-    const error = await config.reload().then(() => undefined, (reason) => reason);
+    const error = await config.reload().then(
+      () => undefined,
+      (reason) => reason,
+    );
     expect(error).instanceOf(ClientError).include({ code: 'not_allowed' });
   });
 
@@ -217,7 +230,9 @@ describe('delivery to programs', () => {
     Object.assign(ipc.config, { silent: true, retry: 50 });
     const got = new Promise<SnapshotFrame>((resolve) => {
       ipc.connectTo('hotconf', daemon().socket, () => {
-        ipc.of.hotconf!.on('connect', () => ipc.of.hotconf!.emit('hello', { protocol: 1, name: 'ipc', pid: 1, library: 'node-ipc', capabilities: [] }));
+        ipc.of.hotconf!.on('connect', () =>
+          ipc.of.hotconf!.emit('hello', { protocol: 1, name: 'ipc', pid: 1, library: 'node-ipc', capabilities: [] }),
+        );
         ipc.of.hotconf!.on('snapshot', (data: never) => resolve(data));
       });
     });
@@ -240,8 +255,29 @@ describe("the client against node-ipc's own server", () => {
       ipc.server.on('hello', (_data: never, peer: never) => {
         const limits = { inboundFrame: 1024, outboundFrame: 1024 * 1024, heartbeatMs: 15_000 };
         const state = { kind: 'ready', since: new Date().toISOString(), sources: [] };
-        ipc.server.write(peer, encodeFrame('welcome', { protocol: 1, session: 's', epoch: 'e', revision: 1, resume: 'full', limits, view: 'default', state }));
-        const delivery = { nonce: 'n', epoch: 'e', revision: 1, digest: '0'.repeat(32), committedAt: new Date().toISOString(), cause: 'start', changed: [], removed: [] };
+        ipc.server.write(
+          peer,
+          encodeFrame('welcome', {
+            protocol: 1,
+            session: 's',
+            epoch: 'e',
+            revision: 1,
+            resume: 'full',
+            limits,
+            view: 'default',
+            state,
+          }),
+        );
+        const delivery = {
+          nonce: 'n',
+          epoch: 'e',
+          revision: 1,
+          digest: '0'.repeat(32),
+          committedAt: new Date().toISOString(),
+          cause: 'start',
+          changed: [],
+          removed: [],
+        };
         ipc.server.write(peer, encodeFrame('snapshot', { ...delivery, settings: { a: 'text with \f and \u2028' } }));
       });
       ipc.server.on('ack', (data: never) => acks.push(data));
@@ -263,7 +299,10 @@ describe('connecting', () => {
 
   it('waits for a daemon that is not there yet, and gives up in time', async () => {
     const socket = daemon().scratch.path('run/default.sock');
-    const error = await connect({ socket, timeoutMs: 200 }).then(() => undefined, (reason) => reason);
+    const error = await connect({ socket, timeoutMs: 200 }).then(
+      () => undefined,
+      (reason) => reason,
+    );
     expect(error).instanceOf(ClientError).include({ code: 'timeout' });
     expect(error.message).contain(socket).contain('ENOENT');
     const waiting = connect({ socket, timeoutMs: 10_000 });
@@ -276,7 +315,9 @@ describe('connecting', () => {
 
   it('is aborted by its signal', async () => {
     const stop = new AbortController();
-    const waiting = connect({ socket: daemon().scratch.path('none.sock'), signal: stop.signal }).catch((error) => error);
+    const waiting = connect({ socket: daemon().scratch.path('none.sock'), signal: stop.signal }).catch(
+      (error) => error,
+    );
     stop.abort();
     expect(await waiting).include({ code: 'aborted' });
   });
@@ -288,7 +329,9 @@ describe('connecting', () => {
     const verify = (next: { database: { url: string } }) => {
       throw new Error(`cannot reach ${next.database.url}`);
     };
-    const error = await daemon().connect({ verify }).catch((reason) => reason);
+    const error = await daemon()
+      .connect({ verify })
+      .catch((reason) => reason);
     expect(error).include({ code: 'rejected' });
     expect(error.message).contain('cannot reach [redacted]');
   });

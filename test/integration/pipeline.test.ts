@@ -19,7 +19,8 @@ describe('the pipeline, from a file to a program', () => {
   it('reads a source again on a hint, and never takes a value from it (law 1)', async () => {
     await daemon().start();
     // A writer that is overtaken by a second one: the hint of the first must show the content of the second.
-    for (let i = 0; i < 20; i++) daemon().scratch.write('secrets/app.yaml', `database: { url: ${'u'.repeat(3 + i)} }\n`);
+    for (let i = 0; i < 20; i++)
+      daemon().scratch.write('secrets/app.yaml', `database: { url: ${'u'.repeat(3 + i)} }\n`);
     const config = await daemon().connect();
     await until('the last content is there', () => config.settings.database.url === 'u'.repeat(22));
   });
@@ -35,7 +36,8 @@ describe('the pipeline, from a file to a program', () => {
 
   it('gives one reload for a burst (law 3)', async () => {
     await daemon().start();
-    for (const name of ['a', 'b', 'c', 'd']) daemon().scratch.write(`secrets/${name}.yaml`, `features: { ${name}: true }\n`);
+    for (const name of ['a', 'b', 'c', 'd'])
+      daemon().scratch.write(`secrets/${name}.yaml`, `features: { ${name}: true }\n`);
     const config = await daemon().connect();
     await until('all of it is there', () => Object.keys(config.settings.features).length === 5);
     expect(daemon().revision).equal(2);
@@ -59,7 +61,11 @@ describe('the pipeline, from a file to a program', () => {
     daemon().scratch.write('more/m.yaml', 'features: { more: false }\n');
     await until('it recovers', () => config.settings.features.more === false);
     expect(daemon().daemon!.reports.status().state.kind).equal('ready');
-    expect(daemon().logged('source_recovered').map(({ sourceId }) => sourceId)).deep.equal(['files:./secrets', 'files:./more']);
+    expect(
+      daemon()
+        .logged('source_recovered')
+        .map(({ sourceId }) => sourceId),
+    ).deep.equal(['files:./secrets', 'files:./more']);
   });
 
   it('tries again what the schema refused when another file completes it', async () => {
@@ -120,7 +126,10 @@ describe('the pipeline, from a file to a program', () => {
 
   it('converts the text of the environment as the schema says, and lets the process win over its files', async () => {
     daemon().scratch.write('.env', 'APP_DATABASE__POOL_SIZE=7\nAPP_FEATURES__BETA=true\n');
-    daemon().options.sources = { ...(daemon().options.sources as object), env: { prefix: 'APP_', files: ['./.env'], map: { PGURL: 'database.url' } } };
+    daemon().options.sources = {
+      ...(daemon().options.sources as object),
+      env: { prefix: 'APP_', files: ['./.env'], map: { PGURL: 'database.url' } },
+    };
     daemon().env = { APP_DATABASE__POOL_SIZE: '9', PGURL: 'from-the-map', HOME: '/root' };
     const config = await (await daemon().start()).connect();
     expect(config.settings).deep.equal({ database: { url: 'from-the-map', poolSize: 9 }, features: { beta: true } });
@@ -136,7 +145,10 @@ describe('the pipeline, from a file to a program', () => {
   it('keeps the operator waiting for nothing but the reload, and lets a second one join', async () => {
     await daemon().start();
     const running = daemon().daemon!;
-    const [first, second] = await Promise.all([running.reload({ cause: 'operator' }), running.reload({ cause: 'operator' })]);
+    const [first, second] = await Promise.all([
+      running.reload({ cause: 'operator' }),
+      running.reload({ cause: 'operator' }),
+    ]);
     expect(first).equal(second);
     expect(daemon().logged('config_reload_started')).length(2);
   });
@@ -156,7 +168,10 @@ describe('the pipeline, from a file to a program', () => {
   it('takes a file renamed within its folder as no loss', async () => {
     await daemon().start();
     renameSync(daemon().scratch.path('secrets/app.yaml'), daemon().scratch.path('secrets/renamed.yaml'));
-    await until('the new name gives the value', () => daemon().daemon!.reports.explain('database.url').from.name === 'secrets/renamed.yaml');
+    await until(
+      'the new name gives the value',
+      () => daemon().daemon!.reports.explain('database.url').from.name === 'secrets/renamed.yaml',
+    );
     expect(daemon().revision).equal(1);
     await until('nothing is stale', () => daemon().daemon!.reports.status().state.kind === 'ready');
   });
@@ -166,7 +181,11 @@ describe('the pipeline, from a file to a program', () => {
     const config = await (await daemon().start()).connect();
     expect((await config.summary()).hotReloadEnabled).equal(false);
     daemon().scratch.write('secrets/app.yaml', 'database: { url: only-by-hand }\n');
-    expect(daemon().daemon!.reports.status().sources.map(({ watch }) => watch)).deep.equal(['off', 'off']);
+    expect(
+      daemon()
+        .daemon!.reports.status()
+        .sources.map(({ watch }) => watch),
+    ).deep.equal(['off', 'off']);
     await config.reload();
     expect(config.settings.database.url).equal('only-by-hand');
     expect(daemon().logged('config_reload_started')).length(2);
@@ -176,7 +195,10 @@ describe('the pipeline, from a file to a program', () => {
     daemon().env = { CONFIG_HOT_RELOAD: 'off' };
     const config = await (await daemon().start()).connect();
     daemon().scratch.write('secrets/app.yaml', 'database: { url: 5 }\n');
-    expect(await config.validate()).deep.equal({ valid: false, issues: [{ path: 'database.url', keyword: 'type', message: 'must be string' }] });
+    expect(await config.validate()).deep.equal({
+      valid: false,
+      issues: [{ path: 'database.url', keyword: 'type', message: 'must be string' }],
+    });
     daemon().scratch.write('secrets/app.yaml', 'database: { url: fine }\n');
     expect(await config.validate()).deep.equal({ valid: true, issues: [] });
     expect(config.snapshot.revision).equal(1);

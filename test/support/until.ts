@@ -1,7 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Waits for a condition, and fails with its words when it does not come true. */
-export async function until(what: string, condition: () => unknown | Promise<unknown>, withinMs = 10_000): Promise<void> {
+export async function until(
+  what: string,
+  condition: () => unknown | Promise<unknown>,
+  withinMs = 10_000,
+): Promise<void> {
   const deadline = performance.now() + withinMs;
   let last: unknown;
   while (performance.now() < deadline) {

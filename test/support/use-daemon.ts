@@ -95,7 +95,13 @@ export class TestDaemon {
   async start(): Promise<this> {
     const file = this.scratch.write('hotconf.yaml', stringify(this.options));
     const redaction = new Redaction();
-    const { log } = createLog({ level: 'debug', format: 'json', redaction, clock: systemClock, stream: this.#stream as never });
+    const { log } = createLog({
+      level: 'debug',
+      format: 'json',
+      redaction,
+      clock: systemClock,
+      stream: this.#stream as never,
+    });
     this.daemon = new Daemon({ options: loadOptions(file, this.env), env: this.env, log, redaction });
     await this.daemon.start();
     return this;
@@ -109,7 +115,8 @@ export class TestDaemon {
 
   /** Waits until reloads are over that were under way, and returns how the last one ended. */
   async reloaded(count: number): Promise<LogLine> {
-    const ends = () => this.log.filter(({ event }) => event === 'config_reload_completed' || event === 'config_reload_failed');
+    const ends = () =>
+      this.log.filter(({ event }) => event === 'config_reload_completed' || event === 'config_reload_failed');
     await until(`${count} reloads have ended`, () => ends().length >= count);
     return ends()[count - 1]!;
   }
@@ -124,7 +131,8 @@ export class TestDaemon {
     await this.stop();
     expect(existsSync(this.socket), 'the socket is left behind').equal(false);
     expectNoCanary('the log', this.#stream.lines.join('\n'), this.canaries);
-    if (existsSync(this.scratch.path('state'))) expectNoCanary('the state folder', everythingIn(this.scratch.path('state')), this.canaries);
+    if (existsSync(this.scratch.path('state')))
+      expectNoCanary('the state folder', everythingIn(this.scratch.path('state')), this.canaries);
     this.scratch.remove();
   }
 }

@@ -1,5 +1,19 @@
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, cpSync, existsSync, mkdirSync, openSync, closeSync, readlinkSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { basename, delimiter, dirname, join } from 'node:path';
 
 /** A way in which people and tools change a file in a folder. */
@@ -13,7 +27,8 @@ export interface WayToChange {
   readonly change: (file: string, content: string) => void;
 }
 
-const run = (command: string, args: readonly string[], cwd?: string) => execFileSync(command, args, { stdio: 'pipe', ...(cwd && { cwd }) });
+const run = (command: string, args: readonly string[], cwd?: string) =>
+  execFileSync(command, args, { stdio: 'pipe', ...(cwd && { cwd }) });
 
 /** Whether a program is installed. */
 export function isInstalled(program: string): boolean {
@@ -58,12 +73,28 @@ export const waysToChange: readonly WayToChange[] = [
     change: (file, content) => {
       const script = beside(file);
       writeFileSync(script, content);
-      run('vim', ['-u', 'NONE', '-es', '-c', 'set backup backupcopy=no writebackup', '-c', '%d', '-c', `0read ${script}`, '-c', 'wq', file]);
+      run('vim', [
+        '-u',
+        'NONE',
+        '-es',
+        '-c',
+        'set backup backupcopy=no writebackup',
+        '-c',
+        '%d',
+        '-c',
+        `0read ${script}`,
+        '-c',
+        'wq',
+        file,
+      ]);
       unlinkSync(script);
       rmSync(`${file}~`, { force: true });
     },
   },
-  { name: 'sed -i', change: (file, content) => void run('sed', ['-i', `1c\\${content.trimEnd().replaceAll('\n', '\\n')}`, file]) },
+  {
+    name: 'sed -i',
+    change: (file, content) => void run('sed', ['-i', `1c\\${content.trimEnd().replaceAll('\n', '\\n')}`, file]),
+  },
   {
     name: 'cp',
     change: (file, content) => {
@@ -84,7 +115,8 @@ export const waysToChange: readonly WayToChange[] = [
     name: 'git checkout',
     prepare: (file, content) => {
       const folder = dirname(file);
-      const git = (...args: string[]) => run('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.test', ...args], folder);
+      const git = (...args: string[]) =>
+        run('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.test', ...args], folder);
       writeFileSync(file, content, { mode: 0o600 });
       git('init', '-q', '-b', 'main');
       git('add', '.');
@@ -92,12 +124,21 @@ export const waysToChange: readonly WayToChange[] = [
     },
     change: (file, content) => {
       const folder = dirname(file);
-      const git = (...args: string[]) => run('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.test', ...args], folder);
+      const git = (...args: string[]) =>
+        run('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.test', ...args], folder);
       // The commit is made without touching the work tree; only the checkout does.
-      const blob = execFileSync('git', ['hash-object', '-w', '--stdin'], { cwd: folder, input: content, encoding: 'utf8' }).trim();
+      const blob = execFileSync('git', ['hash-object', '-w', '--stdin'], {
+        cwd: folder,
+        input: content,
+        encoding: 'utf8',
+      }).trim();
       git('update-index', '--cacheinfo', `100600,${blob},${basename(file)}`.replace('100600', '100644'));
       const tree = execFileSync('git', ['write-tree'], { cwd: folder, encoding: 'utf8' }).trim();
-      const commit = execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.test', 'commit-tree', tree, '-p', 'HEAD', '-m', 'next'], { cwd: folder, encoding: 'utf8' }).trim();
+      const commit = execFileSync(
+        'git',
+        ['-c', 'user.name=t', '-c', 'user.email=t@example.test', 'commit-tree', tree, '-p', 'HEAD', '-m', 'next'],
+        { cwd: folder, encoding: 'utf8' },
+      ).trim();
       git('checkout', '-qf', commit);
     },
   },

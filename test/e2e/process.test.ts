@@ -1,0 +1,189 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { connect } from '../../client/connect.ts';
+import type { Config } from '../../client/types.ts';
+import { hotconf, nodeFlags, useProcesses } from '../support/daemon-process.ts';
+import { layExample } from '../support/example.ts';
+import { useScratch } from '../support/scratch.ts';
+import { quietFor, until } from '../support/until.ts';
+import type { App } from '../support/use-daemon.ts';
+
+describe('the daemon as a process', () => {
+  const scratch = useScratch();
+  const run = useProcesses();
+  const configs: Config<App>[] = [];
+  const program = async (name = 'program') => {
+    const config = await connect<App>({ socket: scratch().path('run/default.sock'), name });
+    configs.push(config);
+    return config;
+  };
+  const edit = (url: string) => scratch().write('secrets/app.yaml', `database: { url: ${url} }\n`);
+  const start = () => run(['start', '--config', layExample(scratch())]);
+
+  afterEach(() => Promise.all(configs.splice(0).map((config) => config.close())));
+
+  it('runs with the flags of its first line', () => {
+    const [first] = readFileSync(new URL('../../daemon/main.ts', import.meta.url), 'utf8').split('\n');
+    expect(first).equal(`#!/usr/bin/env -S node ${nodeFlags.join(' ')}`);
+  });
+
+  it('drains on SIGTERM: says goodbye, takes its sockets away, exits 0', async () => {
+    const daemon = await start().ready();
+    const config = await program();
+    expect(await daemon.kill('SIGTERM')).equal(0);
+    await until('the program knows', () => config.link.kind === 'stale');
+    expect(existsSync(scratch().path('run/default.sock'))).equal(false);
+    expect(existsSync(scratch().path('run/admin.sock'))).equal(false);
+    expect(daemon.logged('daemon_stopping')).length(1);
+  });
+
+  it('exits at once on a second SIGTERM', async () => {
+    const daemon = await start().ready();
+    // A program that does not take its goodbye would hold a clean stop up for two seconds.
+    const stuck = spawn(process.execPath, [
+      '-e',
+      `require('net').connect(${JSON.stringify(scratch().path('run/default.sock'))}).on('connect',()=>{console.log('on')}).pause(); setInterval(()=>{},1e3)`,
+    ]);
+    await once(stuck.stdout, 'data');
+    stuck.kill('SIGSTOP');
+    daemon.child.kill('SIGTERM');
+    await until('it is stopping', () => daemon.logged('daemon_stopping').length === 1);
+    daemon.child.kill('SIGTERM');
+    expect(await daemon.ended()).equal(143);
+    stuck.kill('SIGKILL');
+  });
+
+  it('reloads on SIGHUP, and gathers a storm of them', async () => {
+    const daemon = await start().ready();
+    const before = daemon.logged('config_reload_started').length;
+    for (let i = 0; i < 200; i++) daemon.child.kill('SIGHUP');
+    await until('a reload has come', () => daemon.logged('config_reload_completed').length > before);
+    await quietFor(300);
+    expect(daemon.logged('config_reload_started').length - before).within(1, 2);
+  });
+
+  it('opens no inspector on SIGUSR1', async () => {
+    const daemon = await start().ready();
+    daemon.child.kill('SIGUSR1');
+    await quietFor(200);
+    expect(daemon.isRunning).equal(true);
+    expect(daemon.stderr).not.contain('Debugger');
+  });
+
+  it('leaves the first daemon alone when a second one starts, and says who holds the state folder', async () => {
+    const daemon = await start().ready();
+    const second = run(['start', '--config', scratch().path('hotconf.yaml')]);
+    expect(await second.ended()).equal(75);
+    expect(second.lastWords).contain(`pid ${daemon.child.pid}`);
+    expect((await program()).settings.database.url).equal('value-0');
+  });
+
+  it('replaces the socket of a daemon that was killed; its programs come back within 2 s', async () => {
+    const daemon = await start().ready();
+    const config = await program();
+    await daemon.kill('SIGKILL');
+    await until('the program knows', () => config.link.kind === 'stale');
+    expect(existsSync(scratch().path('run/default.sock'))).equal(true);
+    edit('after-the-kill');
+    await run(['start', '--config', scratch().path('hotconf.yaml')]).ready();
+    await until('it is back', () => config.settings.database.url === 'after-the-kill', 2_000);
+  });
+
+  it('is killed 20 times under edits: programs converge, and revisions never go back within an epoch', async () => {
+    let daemon = await start().ready();
+    const programs = await Promise.all([program('one'), program('two'), program('three')]);
+    const seen = programs.map((config) => {
+      const positions = [config.snapshot];
+      config.on('change', (snapshot) => void positions.push(snapshot));
+      return positions;
+    });
+    for (let i = 1; i <= 20; i++) {
+      edit(`value-${i}`);
+      // Anywhere from before the change is noticed until after it is delivered.
+      await quietFor((i * 37) % 90);
+      await daemon.kill('SIGKILL');
+      daemon = await run(['start', '--config', scratch().path('hotconf.yaml')]).ready();
+    }
+    edit('the-end');
+    await until('all have the last content', () =>
+      programs.every(({ settings }) => settings.database.url === 'the-end'),
+    );
+    for (const positions of seen) {
+      for (const [i, next] of positions.entries()) {
+        const previous = positions[i - 1];
+        expect(next.settings.database.url).match(/^(value-\d+|the-end)$/);
+        if (previous?.epoch === next.epoch) expect(next.revision).greaterThan(previous.revision);
+      }
+    }
+    expect(new Set(programs.map(({ snapshot }) => `${snapshot.epoch} ${snapshot.revision}`)).size).equal(1);
+  });
+
+  it('lives on when nobody reads its output any more', async () => {
+    const daemon = await start().ready();
+    daemon.child.stdout!.destroy();
+    const config = await program();
+    edit('with-no-reader');
+    await until('it still serves', () => config.settings.database.url === 'with-no-reader');
+    expect(daemon.isRunning).equal(true);
+  });
+
+  it('holds no more than a little when the reader of its output stalls', async () => {
+    const daemon = await start().ready();
+    daemon.child.stdout!.pause();
+    const config = await program();
+    for (let i = 0; i < 300; i++) {
+      // A name of 4 KB in each log line fills any pipe soon.
+      await config.reload({ reason: `${i}${'x'.repeat(490)}` });
+    }
+    edit('with-a-stalled-reader');
+    await until('it still serves', () => config.settings.database.url === 'with-a-stalled-reader');
+    daemon.child.stdout!.resume();
+  });
+
+  it('23: keeps and retries a file that it may not read', async function () {
+    if (process.getuid!() !== 0) return this.skip();
+    layExample(scratch());
+    execFileSync('chown', ['-R', '65534:65534', scratch().folder]);
+    const daemon = await run(['start', '--config', scratch().path('hotconf.yaml')], { uid: 65534, gid: 65534 }).ready();
+    const config = await program();
+    const file = scratch().path('secrets/app.yaml');
+    execFileSync('sh', [
+      '-c',
+      `echo 'database: { url: readable }' > ${file}.tmp; chmod 000 ${file}.tmp; mv ${file}.tmp ${file}`,
+    ]);
+    await until('it is told', () =>
+      daemon.logged('config_reload_failed').some(({ code }) => code === 'source_unreadable'),
+    );
+    expect(config.settings.database.url).equal('value-0');
+    execFileSync('chown', ['65534', file]);
+    execFileSync('chmod', ['600', file]);
+    await until('it is read', () => config.settings.database.url === 'readable');
+  });
+
+  it('27: polls and says so when the kernel has no more watches, and still sees every change', async function () {
+    layExample(scratch());
+    const wrapper = ['unshare', '-Ur', 'sh', '-c', 'echo 0 > /proc/sys/user/max_inotify_watches && exec "$@"', 'sh'];
+    try {
+      execFileSync('unshare', ['-Ur', 'sh', '-c', 'echo 0 > /proc/sys/user/max_inotify_watches']);
+    } catch {
+      this.test!.title += ' (skipped, because this machine allows no user namespace)';
+      return this.skip();
+    }
+    const daemon = await run(['start', '--config', scratch().path('hotconf.yaml')], { wrapper }).ready();
+    expect(daemon.logged('watch_degraded')[0])
+      .property('message')
+      .match(/ENOSPC/);
+    const config = await program();
+    for (const url of ['polled-1', 'polled-2']) {
+      edit(url);
+      await until(url, () => config.settings.database.url === url, 5_000);
+    }
+    const { state } = JSON.parse(
+      (await hotconf(['status', '--json', '--config', scratch().path('hotconf.yaml')])).stdout,
+    );
+    expect(state).include({ kind: 'degraded' });
+    expect(state.reasons[0]).match(/polled: ENOSPC/);
+  });
+});
