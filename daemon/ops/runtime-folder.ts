@@ -9,15 +9,13 @@ import { DaemonError, systemCode } from '../model/errors.ts';
 export function prepareRuntimeFolder(folder: string): void {
   try {
     mkdirSync(dirname(folder), { recursive: true });
-    mkdirSync(folder, { mode: 0o750 });
+    if (!lstatSync(folder, { throwIfNoEntry: false })) mkdirSync(folder, { mode: 0o750 });
   } catch (error) {
-    if (systemCode(error) !== 'EEXIST') {
-      const mend = 'choose another runtimeDir, or make the folder yourself with mode 0750';
-      throw new DaemonError('cannot_create', `the runtime folder cannot be made: ${systemCode(error)}`, {
-        subject: folder,
-        mend,
-      });
-    }
+    const mend = 'choose another runtimeDir, or make the folder yourself with mode 0750';
+    throw new DaemonError('cannot_create', `the runtime folder cannot be made: ${systemCode(error)}`, {
+      subject: folder,
+      mend,
+    });
   }
   const problem = problemOf(folder);
   if (problem)

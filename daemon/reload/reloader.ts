@@ -127,7 +127,7 @@ export class Reloader {
   ): Promise<ReloadOutcome> {
     try {
       await this.#inTime(this.#layers.load(sourceIds, request, signal), signal);
-      return this.#commitBest(sourceIds, cause);
+      return request.fresh ? this.#commit(this.#layers.newest, cause) : this.#commitBest(sourceIds, cause);
     } catch (thrown) {
       // A bug of ours must not take away what is served: it is one more rejected reload, told as what it is.
       const error =
