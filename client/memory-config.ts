@@ -2,6 +2,7 @@ import { deepFreeze, type JsonObject } from '../schemas/json.ts';
 import { ConfigClient, type Incoming, type Remote } from './config-client.ts';
 import { ClientError } from './errors.ts';
 import { Rejection } from './rejection.ts';
+import { share } from './share.ts';
 import type { Config, Verify } from './types.ts';
 
 /** A config for tests: the same interface and the same rules, and a `set()` in place of a daemon. */
@@ -30,11 +31,13 @@ export function createMemoryConfig<S = Record<string, unknown>>(
 
 class MemoryConfigClient<S> extends ConfigClient<S> implements MemoryConfig<S> {
   #revision = 1;
+  #isStarted = false;
   #tail: Promise<unknown> = Promise.resolve();
 
   constructor(settings: S, verify: Verify<S> | undefined) {
     super(new MemoryRemote(() => this), verify ? { verify } : {});
     this.start(this.#incoming(settings));
+    this.#isStarted = true;
     this.setLink({ kind: 'live' });
   }
 
@@ -63,7 +66,8 @@ class MemoryConfigClient<S> extends ConfigClient<S> implements MemoryConfig<S> {
   }
 
   #incoming(settings: S): Incoming {
-    const copy = deepFreeze(structuredClone(settings)) as JsonObject;
+    const before = this.#isStarted ? (this.settings as JsonObject) : undefined;
+    const copy = deepFreeze(share(before, structuredClone(settings) as JsonObject));
     return {
       settings: copy,
       revision: this.#revision,

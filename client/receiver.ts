@@ -1,7 +1,8 @@
 import { Digester } from '../schemas/digest.ts';
-import { deepFreeze, isEqual, isObject, type JsonObject, type JsonValue } from '../schemas/json.ts';
+import { deepFreeze, type JsonObject } from '../schemas/json.ts';
 import { applyPatch } from '../schemas/patch.ts';
 import type { PatchFrame, Position, SnapshotFrame } from '../schemas/wire.ts';
+import { share } from './share.ts';
 
 /** What came in: settings to try, nothing to do, or something that cannot be used as it is. */
 export type Received =
@@ -51,16 +52,4 @@ export class Receiver {
     const held = this.#held?.position;
     return held !== undefined && held.epoch === epoch && revision <= held.revision;
   }
-}
-
-/** The next settings with every part that equals the one before replaced by it, so that "is it the same" is cheap. */
-function share<T extends JsonValue>(before: JsonValue | undefined, next: T): T {
-  if (!isObject(before) || !isObject(next)) return isEqual(before, next) ? (before as T) : next;
-  let isSame = Object.keys(before).length === Object.keys(next).length;
-  const shared: Record<string, JsonValue> = {};
-  for (const key in next) {
-    shared[key] = share(Object.hasOwn(before, key) ? before[key] : undefined, (next as JsonObject)[key]!);
-    isSame &&= shared[key] === before[key];
-  }
-  return (isSame ? before : shared) as T;
 }

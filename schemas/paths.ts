@@ -17,6 +17,7 @@ export function formatPath(path: Path): string {
 
 /** The inverse of {@link formatPath}; `undefined` for a text that is no path. The empty text is the root. */
 export function parsePath(text: string): Path | undefined {
+  if (text.startsWith('.')) return undefined;
   const path: string[] = [];
   const part = /(?:^|\.)([^.[\]"\s]+)|\[("(?:[^"\\]|\\.)*")\]/y;
   while (part.lastIndex < text.length) {

@@ -1,11 +1,13 @@
 import {
+  type Alias,
   type Document,
+  isAlias,
   isMap,
+  isNode,
   isPair,
   isScalar,
   isSeq,
   LineCounter,
-  type ParsedNode,
   parseDocument,
   type YAMLMap,
 } from 'yaml';
@@ -14,8 +16,9 @@ import { DaemonError } from '../model/errors.ts';
 import { describeYamlProblem } from '../ops/yaml-problems.ts';
 import { forbiddenKey, type ParseRules, tooDeep } from './parse-rules.ts';
 
-/** Nodes that aliases may stand for in all, before it is taken for a bomb. */
+/** How much more aliases may stand for than what is written, before it is taken for a bomb; and how many there may be. */
 const maxAliasCount = 100;
+const maxAliases = 1_000;
 
 /** YAML 1.2, with `<<` merging; `undefined` when there are only comments. Duplicate keys and unknown tags are refused. */
 export function parseYamlText(text: string, rules: ParseRules): JsonValue | undefined {
@@ -42,18 +45,28 @@ export function parseYamlText(text: string, rules: ParseRules): JsonValue | unde
     });
   }
   if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) return undefined;
-  checkKeys(document.contents, rules, lineCounter);
+  checkNodes(document, rules, lineCounter);
   return toJson(document, rules);
 }
 
-function checkKeys(root: ParsedNode, rules: ParseRules, lines: LineCounter): void {
-  const waiting: unknown[] = [root];
+function checkNodes(document: Document.Parsed, rules: ParseRules, lines: LineCounter): void {
+  const anchors = new Set<string>();
+  const aliases: Alias[] = [];
+  const waiting: unknown[] = [document.contents];
   for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
+    if (isAlias(node)) aliases.push(node);
+    else if (isNode(node) && node.anchor) anchors.add(node.anchor);
     if (isMap(node)) {
       checkMap(node, rules, lines);
       for (const pair of node.items) waiting.push(pair.value ?? undefined);
     } else if (isSeq(node)) for (const item of node.items) waiting.push(isPair(item) ? item.value : item);
   }
+  if (aliases.length > maxAliases) throw tooManyAliases(rules);
+  const unknown = aliases.find(({ source }) => !anchors.has(source));
+  if (unknown === undefined) return;
+  const { line, col } = lines.linePos(unknown.range?.[0] ?? 0);
+  const facts = { subject: rules.subject, line, column: col };
+  throw new DaemonError('source_malformed', describeYamlProblem('BAD_ALIAS'), facts);
 }
 
 function checkMap(map: YAMLMap, rules: ParseRules, lines: LineCounter): void {
@@ -71,15 +84,18 @@ function checkMap(map: YAMLMap, rules: ParseRules, lines: LineCounter): void {
   }
 }
 
-function toJson(document: Document, { subject }: ParseRules): JsonValue {
+function toJson(document: Document, rules: ParseRules): JsonValue {
   try {
     return document.toJS({ maxAliasCount });
   } catch (error) {
-    if (error instanceof RangeError) throw error;
-    const mend = 'write the values out instead of aliasing aliases';
-    throw new DaemonError('source_too_many_aliases', `its aliases stand for more than ${maxAliasCount} nodes`, {
-      subject,
-      mend,
-    });
+    throw error instanceof RangeError ? error : tooManyAliases(rules);
   }
+}
+
+function tooManyAliases({ subject }: ParseRules): DaemonError {
+  const what = `it has more than ${maxAliases} aliases, or they stand for more than ${maxAliasCount} times what is written`;
+  return new DaemonError('source_too_many_aliases', what, {
+    subject,
+    mend: 'write the values out instead of aliasing aliases',
+  });
 }

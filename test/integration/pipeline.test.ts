@@ -153,6 +153,14 @@ describe('the pipeline, from a file to a program', () => {
     expect(daemon().logged('config_reload_started')).length(2);
   });
 
+  it("rejects an operator's reload of a bad source each time, however often it is asked", async () => {
+    daemon().env = { CONFIG_HOT_RELOAD: 'off' };
+    const config = await (await daemon().start()).connect();
+    daemon().scratch.write('secrets/app.yaml', 'database: { url: 5 }\n');
+    for (let i = 0; i < 2; i++)
+      expect(await config.reload()).include({ outcome: 'rejected', code: 'settings_invalid' });
+  });
+
   it('accepts what is gone only when an operator reloads', async () => {
     daemon().scratch.write('secrets/extra.yaml', 'features: { extra: true }\n');
     const config = await (await daemon().start()).connect();

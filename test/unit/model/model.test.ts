@@ -1,0 +1,137 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { AppSchema } from '../../../daemon/model/app-schema.ts';
+import { DaemonError } from '../../../daemon/model/errors.ts';
+import type { LayerPart, SourceKind } from '../../../daemon/model/layer.ts';
+import { Merger } from '../../../daemon/model/merge.ts';
+import { nearest } from '../../../daemon/model/nearest.ts';
+import { isSecret, redactSettings } from '../../../daemon/model/secrecy.ts';
+import { formatAge, parseDuration, parseSize } from '../../../daemon/model/units.ts';
+import { deepFreeze, isObject, type JsonObject, type JsonValue } from '../../../schemas/json.ts';
+import { settings } from '../../support/arbitrary.ts';
+
+describe('merging', () => {
+  /** The plain definition: objects deeply, everything else replaces. */
+  const mergeTwo = (below: JsonValue | undefined, above: JsonValue): JsonValue => {
+    if (!isObject(below) || !isObject(above)) return above;
+    const merged: Record<string, JsonValue> = { ...below };
+    for (const [key, value] of Object.entries(above)) merged[key] = mergeTwo(below[key], value);
+    return merged;
+  };
+
+  it('is what merging two at a time would give, for any trees', () => {
+    fc.assert(
+      fc.property(fc.array(settings, { maxLength: 5 }), (trees) => {
+        const expected = trees.reduce<JsonValue>((below, above) => mergeTwo(below, above), {});
+        expect(new Merger().merge(trees.map(deepFreeze))).deep.equal(expected);
+      }),
+    );
+  });
+
+  it('gives the same objects again for the same trees, and keeps the parts of unchanged ones', () => {
+    const merger = new Merger();
+    const low = deepFreeze({ a: { x: 1 }, b: { y: 1 } });
+    const high = deepFreeze({ a: { z: 2 } });
+    const other = deepFreeze({ c: 3 });
+    const first = merger.merge([low, high]);
+    expect(merger.merge([low, high])).equal(first);
+    const second = merger.merge([low, high, other]);
+    expect(second.a).equal(first.a);
+    expect(second.b).equal(low.b);
+  });
+});
+
+describe('secrecy', () => {
+  const schema = new AppSchema({
+    properties: {
+      url: { writeOnly: true },
+      port: { 'x-secret': false },
+      db: { $ref: '#/$defs/db' },
+      users: { type: 'array', items: { properties: { token: { 'x-secret': true } } } },
+      flags: { 'x-secret': false, additionalProperties: { properties: { pin: { writeOnly: true } } } },
+    },
+    $defs: { db: { allOf: [{ properties: { password: { writeOnly: true } } }] } },
+  });
+  const part = (kind: SourceKind, tree: JsonObject): LayerPart => ({
+    sourceId: kind,
+    kind,
+    name: kind,
+    settings: tree,
+  });
+
+  it('is decided by the schema first, then by where the value comes from', () => {
+    const parts = [
+      part('defaults', { url: 'd', port: 1, host: 'h', db: { password: 'p', name: 'n' } }),
+      part('files', { name: 'n', port: 2 }),
+    ];
+    const secret = (...path: string[]) => isSecret(schema, parts, path);
+    expect(secret('url')).equal(true);
+    expect(secret('db', 'password')).equal(true);
+    expect(secret('db', 'name')).equal(false);
+    expect(secret('host')).equal(false);
+    expect(secret('name')).equal(true);
+    expect(secret('port')).equal(false);
+    expect(secret('flags', 'any')).equal(false);
+    expect(secret('flags', 'any', 'pin')).equal(true);
+  });
+
+  it('redacts secrets wherever they are, inside arrays too, and nothing else', () => {
+    const tree = { url: 'u', host: 'h', users: [{ name: 'n', token: 't' }] };
+    expect(redactSettings(schema, [part('defaults', tree)], tree)).deep.equal({
+      url: '[redacted]',
+      host: 'h',
+      users: [{ name: 'n', token: '[redacted]' }],
+    });
+    expect(redactSettings(schema, [part('files', tree)], tree).users).equal('[redacted]');
+  });
+});
+
+describe("an application's schema, read by path", () => {
+  const schema = new AppSchema({
+    properties: {
+      a: { oneOf: [{ type: 'integer' }, { type: 'null' }] },
+      s: { type: ['string', 'number'] },
+      loop: { $ref: '#/properties/loop' },
+    },
+    patternProperties: { '^on': { type: 'boolean' } },
+  });
+
+  it('tells the scalar type, and prefers text where both are allowed', () => {
+    expect(schema.scalarType(['a'])).equal('integer');
+    expect(schema.scalarType(['s'])).equal(undefined);
+    expect(schema.scalarType(['onX'])).equal('boolean');
+    expect(schema.scalarType(['no', 'where'])).equal(undefined);
+  });
+
+  it('is not caught by a reference to itself', () => expect(schema.at(['loop'])).length(1));
+});
+
+describe('small words', () => {
+  it('finds the nearest name, and none when none is near', () => {
+    expect(nearest('flies', ['files', 'env'])).equal('files');
+    expect(nearest('ulr', ['url'])).equal('url');
+    expect(nearest('quite', ['quiet', 'maxWait'])).equal('quiet');
+    expect(nearest('banana', ['files', 'env'])).equal(undefined);
+  });
+
+  it('reads durations and sizes, and refuses what is none', () => {
+    expect(['250ms', '10s', '5m', '1h', '0.5s'].map(parseDuration)).deep.equal([250, 10_000, 300_000, 3_600_000, 500]);
+    expect(['64KiB', '16MiB', '1B'].map(parseSize)).deep.equal([65_536, 16_777_216, 1]);
+    for (const text of ['', '5', 's', '5 s', '-5s', '5d', '5constructor'])
+      expect(parseDuration(text), text).equal(undefined);
+    expect([500, 11_000, 200_000, 9e6, 3e8].map(formatAge)).deep.equal(['0.5 s', '11 s', '3 m', '3 h', '3 d']);
+  });
+
+  it('composes an error of place, path, rule and mend', () => {
+    const error = new DaemonError('source_malformed', 'is bad', {
+      subject: 'a.yaml',
+      line: 3,
+      column: 5,
+      path: 'b.c',
+      mend: 'mend it',
+    });
+    expect(error.message).equal('a.yaml:3:5: b.c: is bad (mend it)');
+    expect(error.exitCode).equal(65);
+    expect(error.ofSource('s').facts.sourceId).equal('s');
+  });
+});

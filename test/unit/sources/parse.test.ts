@@ -1,0 +1,162 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { stringify } from 'yaml';
+import { AppSchema } from '../../../daemon/model/app-schema.ts';
+import { decodeText } from '../../../daemon/sources/decode-text.ts';
+import { parseEnvText, settingsOfEnv } from '../../../daemon/sources/parse-env.ts';
+import { parseText } from '../../../daemon/sources/parse-text.ts';
+import { parseBytes } from '../../../daemon/sources/parser.ts';
+import { settings } from '../../support/arbitrary.ts';
+import { canary } from '../../support/canary.ts';
+
+const rules = { subject: 'f.yaml', depth: 64, keys: 20_000 };
+const bytes = (text: string, format: 'yaml' | 'json' | 'env' | 'text', at: string[] = []) =>
+  parseBytes(Buffer.from(text), { format, at, naming: {}, rules });
+
+describe('parsing YAML and JSON', () => {
+  it('reads what was written, for any settings', () => {
+    fc.assert(
+      fc.property(settings, (tree) => {
+        fc.pre(Object.keys(tree).length > 0);
+        expect(parseText(JSON.stringify(tree), 'json', rules)).deep.equal(tree);
+      }),
+    );
+  });
+
+  it('agrees about YAML with the library that writes it', () => {
+    fc.assert(
+      fc.property(settings, (tree) => {
+        fc.pre(!JSON.stringify(tree).includes('<<'));
+        expect(parseText(stringify(tree, { aliasDuplicateObjects: false }), 'yaml', rules) ?? {}).deep.equal(tree);
+      }),
+    );
+  });
+
+  const secret = canary();
+  const bad: readonly [format: 'yaml' | 'json', what: string, text: string, message: string][] = [
+    ['yaml', 'a missing quote', `a: "${secret}`, 'f.yaml:1:'],
+    ['yaml', 'a tab', `a:\n\tb: ${secret}`, 'f.yaml:2:1: a tab is used for indentation; YAML wants spaces'],
+    [
+      'yaml',
+      'a duplicate key',
+      `a: 1\nb: ${secret}\na: 2\n`,
+      'f.yaml:3: a: this key is given twice in one mapping (keep one of them)',
+    ],
+    ['yaml', 'a nested duplicate key', `x:\n  - { a: 1, a: ${secret} }\n`, 'f.yaml:2: a: this key is given twice'],
+    [
+      'yaml',
+      'an unknown alias',
+      `a: *${secret.slice(0, 6)}\n`,
+      'f.yaml:1:4: an alias names an anchor that is not there',
+    ],
+    ['json', 'no JSON', `{"a": "${secret}",}`, 'f.yaml'],
+    ['json', 'a duplicate key', `{"a": 1, "b": {"c": 1, "c": "${secret}"}}`, 'f.yaml:1: c: this key is given twice'],
+    ['json', 'a forbidden key', `{"__proto__": {"x": "${secret}"}}`, 'f.yaml: __proto__: keys named __proto__'],
+    ['json', 'a text at the top', `"${secret}"`, 'is not a mapping of keys to values'],
+  ];
+  for (const [format, what, text, message] of bad) {
+    it(`refuses ${format} with ${what}, says where, and never what`, () => {
+      expect(() => parseText(text, format, rules))
+        .throw()
+        .with.property('message')
+        .contain(message)
+        .not.contain(secret);
+    });
+  }
+
+  it('knows nothing from nothing', () => {
+    for (const text of ['', '# only a comment\n', '---\n', 'null\n'])
+      expect(parseText(text, 'yaml', rules), text).equal(undefined);
+    expect(parseText('{}', 'yaml', rules)).deep.equal({});
+  });
+});
+
+describe('parsing files', () => {
+  it('mounts a tree at its path, and a text without its last line break', async () => {
+    expect(await bytes('a: 1\n', 'yaml', ['x', 'y'])).deep.equal({ x: { y: { a: 1 } } });
+    expect(await bytes(' secret \n\n', 'text', ['llm', 'key'])).deep.equal({ llm: { key: ' secret \n' } });
+    expect(await bytes('secret\r\n', 'text', ['k'])).deep.equal({ k: 'secret' });
+  });
+
+  it('parses a large file in a worker, with the same result and the same errors', async () => {
+    const tree = Object.fromEntries(Array.from({ length: 5_000 }, (_, i) => [`key${i}`, `value ${i}`]));
+    expect(await bytes(stringify(tree), 'yaml')).deep.equal(tree);
+    const error = await bytes(`${stringify(tree)}key1: again\n`, 'yaml').catch((reason) => reason);
+    expect(error).include({
+      code: 'source_duplicate_key',
+      message: 'f.yaml:5001: key1: this key is given twice in one mapping (keep one of them)',
+    });
+  });
+
+  it('freezes what it gives', async () => {
+    expect(Object.isFrozen(((await bytes('a: { b: [1] }', 'yaml')) as { a: { b: unknown } }).a.b)).equal(true);
+  });
+
+  it('tells nothing from empty', async () => {
+    expect(await bytes('# a comment\n', 'yaml')).equal('nothing');
+    expect(await bytes('# a comment\n', 'env')).equal('nothing');
+    expect(await bytes(' \n', 'yaml').catch((error) => error.code)).equal('source_empty');
+  });
+
+  it('decodes UTF-8 with or without its mark', () => {
+    expect(decodeText(Buffer.from('\ufeffü'), 'f')).equal('ü');
+    expect(decodeText(Buffer.from('ü'), 'f')).equal('ü');
+  });
+});
+
+describe('parsing .env files', () => {
+  it('reads quotes, comments, export, CRLF and values over several lines', () => {
+    const text = [
+      '# comment',
+      'A=1',
+      'export B = two words ',
+      "C='single # quoted'",
+      'D="line\\nbreak"',
+      'E="over',
+      'two lines"',
+      'F=',
+      'G=x # comment',
+      'H=a=b',
+    ].join('\r\n');
+    expect(parseEnvText(text, 'f')).deep.equal({
+      A: '1',
+      B: 'two words',
+      C: 'single # quoted',
+      D: 'line\nbreak',
+      E: 'over\ntwo lines',
+      F: '',
+      G: 'x',
+      H: 'a=b',
+    });
+  });
+
+  it('refuses a line that is none and a name given twice, with the line and without its content', () => {
+    expect(() => parseEnvText('A=1\nnonsense here\n', 'f'))
+      .throw('f:2: is not NAME=value')
+      .with.property('message')
+      .not.contain('nonsense');
+    expect(() => parseEnvText('A="open\nB=2\n', 'f')).throw('f:1: is not NAME=value');
+    expect(() => parseEnvText('A=1\nA=2\n', 'f')).throw('f:2: A is given twice');
+  });
+
+  it('names paths by prefix and map, converts by the schema, and refuses conflicts', () => {
+    const schema = new AppSchema({
+      properties: { port: { type: 'integer' }, on: { type: 'boolean' }, text: { type: 'string' } },
+    });
+    const naming = { prefix: 'APP_', map: { PGURL: ['database', 'url'] }, schema };
+    expect(
+      settingsOfEnv({ APP_PORT: '80', APP_ON: 'false', APP_TEXT: '007', PGURL: 'p', OTHER: 'x' }, naming, 'f'),
+    ).deep.equal({ port: 80, on: false, text: '007', database: { url: 'p' } });
+    expect(() => settingsOfEnv({ APP_PORT: 'eighty' }, naming, 'f'))
+      .throw('APP_PORT is not a integer')
+      .with.property('message')
+      .not.contain('eighty');
+    expect(() => settingsOfEnv({ APP_A: '1', APP_A__B: '2' }, naming, 'f')).throw(
+      'another variable stands for this path',
+    );
+    expect(() => settingsOfEnv({ APP_A__B: '1', APP_A: '2' }, naming, 'f')).throw(
+      'another variable stands for this path',
+    );
+    expect(() => settingsOfEnv({ APP_CONSTRUCTOR: '1' }, naming, 'f')).throw('forbidden key');
+  });
+});
