@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { deepFreeze, type JsonObject, type JsonValue } from '../schemas/json.ts';
 import { compare, formatPaths } from '../schemas/patch.ts';
-import { parsePath, valueAt } from '../schemas/paths.ts';
+import { type Path, parsePath, valueAt } from '../schemas/paths.ts';
 import type { RequestKind } from '../schemas/wire.ts';
 import { overlayEnvironment } from './env-overlay.ts';
 import { ClientError } from './errors.ts';
@@ -39,6 +39,8 @@ export interface Incoming {
   readonly epoch: string;
   readonly committedAt: string;
   readonly cause: string;
+  /** Where all that differs from the settings before lies, when that is known. */
+  readonly within?: readonly Path[];
 }
 
 /**
@@ -140,28 +142,32 @@ export class ConfigClient<S> implements Config<S> {
 
   /** Takes the first settings as they are, at once. */
   start(incoming: Incoming): void {
-    this.#snapshot = snapshotOf<S>(incoming, [], []);
+    this.#snapshot = snapshotOf<S>(incoming, { changed: [], removed: [] });
   }
 
   /** Resolves when the snapshot is in and every handler has run. Throws `Rejection`; nothing has changed then. */
-  async adopt({ settings: served, revision, epoch, committedAt, cause }: Incoming): Promise<void> {
+  async adopt({ settings: served, revision, epoch, committedAt, cause, within }: Incoming): Promise<void> {
     const previous = this.#snapshot;
     const settings = this.#overlaid(served);
-    const { changed, removed } = compare((previous?.settings ?? {}) as JsonObject, settings);
-    const paths = formatPaths([...changed, ...removed]);
-    await this.#try('verify_failed', paths, settings, async () =>
-      this.#options.verify?.(settings as DeepReadonly<S>, this.#closing.signal),
+    const { changed, removed } = compare(
+      (previous?.settings ?? {}) as JsonObject,
+      settings,
+      this.#options.envPrefix ? undefined : within,
     );
-    if (previous) {
-      const run = () => this.#watchers.run(settings, previous.settings as JsonObject, [...changed, ...removed]);
-      await this.#try('handler_failed', paths, settings, run);
+    const touched = [...changed, ...removed];
+    const { verify } = this.#options;
+    // Nothing is awaited that is not there: a program without handlers has its settings in the turn they came in.
+    if (verify) {
+      const ask = async () => verify(settings as DeepReadonly<S>, this.#closing.signal);
+      await this.#try('verify_failed', touched, settings, ask);
     }
-    this.#snapshot = snapshotOf<S>(
-      { settings, revision, epoch, committedAt, cause },
-      previous ? formatPaths(changed) : [],
-      formatPaths(removed),
-    );
-    if (previous && paths.length > 0) await this.#announce(this.#snapshot);
+    if (previous && this.#watchers.concern(touched)) {
+      const run = () => this.#watchers.run(settings, previous.settings as JsonObject, touched);
+      await this.#try('handler_failed', touched, settings, run);
+    }
+    const named = { changed: previous ? formatPaths(changed) : [], removed: formatPaths(removed) };
+    this.#snapshot = snapshotOf<S>({ settings, revision, epoch, committedAt, cause }, named);
+    if (previous && touched.length > 0) await this.#announce(this.#snapshot);
   }
 
   #overlaid(served: JsonObject): JsonObject {
@@ -176,7 +182,7 @@ export class ConfigClient<S> implements Config<S> {
 
   async #try(
     code: 'verify_failed' | 'handler_failed',
-    paths: readonly string[],
+    paths: readonly Path[],
     settings: JsonObject,
     task: () => Promise<unknown>,
   ): Promise<void> {
@@ -184,13 +190,14 @@ export class ConfigClient<S> implements Config<S> {
       await task();
     } catch (error) {
       const isWatch = error instanceof WatchFailure;
-      throw new Rejection(code, isWatch ? [error.path] : paths, isWatch ? error.cause : error, settings);
+      throw new Rejection(code, isWatch ? [error.path] : formatPaths(paths), isWatch ? error.cause : error, settings);
     }
   }
 
   /** Tells everybody who listens. A listener that fails has seen accepted settings all the same. */
   async #announce(snapshot: Snapshot<S>): Promise<void> {
     for (const reader of this.#readers) reader.put(snapshot);
+    if (this.#events.listenerCount('change') === 0) return;
     const results = await Promise.allSettled(
       this.#events.listeners('change').map(async (listener) => listener(snapshot)),
     );
@@ -203,8 +210,7 @@ export class ConfigClient<S> implements Config<S> {
 
 function snapshotOf<S>(
   { settings, revision, epoch, committedAt, cause }: Incoming,
-  changed: readonly string[],
-  removed: readonly string[],
+  { changed, removed }: { readonly changed: readonly string[]; readonly removed: readonly string[] },
 ): Snapshot<S> {
   return Object.freeze({
     settings: settings as DeepReadonly<S>,

@@ -28,9 +28,9 @@ export async function openConfig<S>(options: ConnectOptions<S>): Promise<ConfigC
     transport: socketTransport(path),
     name: options.name ?? basename(process.argv[1] ?? 'node'),
     capabilities: ['patch', ...(verify ? ['verify'] : []), ...(observe ? ['observe'] : [])],
-    adopt: async ({ settings }, frame) => {
+    adopt: async ({ settings, within }, frame) => {
       try {
-        await config.adopt({ ...frame, settings });
+        await config.adopt({ ...frame, settings, ...(within && { within }) });
         resolve();
       } catch (error) {
         if (error instanceof Rejection)

@@ -6,6 +6,7 @@ import {
   type Response,
   type SnapshotFrame,
   silenceMs,
+  type ToDaemon,
   type Welcome,
   type WireError,
 } from '../schemas/wire.ts';
@@ -102,7 +103,7 @@ export class LinkToDaemon {
   }
 
   #onFrame(type: string, data: unknown): void {
-    this.#watch(silenceMs);
+    this.#watchdog?.refresh();
     if (type === 'welcome') this.#onWelcome(data as Welcome);
     else if (type === 'snapshot')
       this.#take(this.#receiver.snapshot.bind(this.#receiver, data as SnapshotFrame), data as SnapshotFrame);
@@ -122,6 +123,7 @@ export class LinkToDaemon {
           `the daemon speaks protocol ${protocol}, this library ${protocolVersion}; bring both to one version`,
         ),
       );
+    this.#watch(silenceMs);
     this.#connection?.setFrameLimit(limits.outboundFrame);
     if (resume === 'same') this.#setLive();
   }
@@ -136,7 +138,7 @@ export class LinkToDaemon {
 
   #take(receive: () => Received, frame: SnapshotFrame | PatchFrame): void {
     const connection = this.#connection!;
-    this.#waiting = () => this.#adopt(receive(), frame, connection);
+    this.#waiting = () => this.#adopt(tried(receive), frame, connection);
     if (!this.#isAdopting) void this.#drain();
   }
 
@@ -159,12 +161,17 @@ export class LinkToDaemon {
         await this.#parts.adopt(received, frame);
         this.#receiver.accept(received);
       }
-      connection.send('ack', { nonce, revision, applyMs: Math.round((performance.now() - startedAt) * 1000) / 1000 });
+      this.#answer(connection, 'ack', { nonce, revision, applyMs: roundMs(performance.now() - startedAt) });
     } catch (error) {
       const { code = 'handler_failed', paths = [], message = '' } = error instanceof Rejection ? error : {};
-      connection.send('nack', { nonce, revision, code, paths, message });
+      this.#answer(connection, 'nack', { nonce, revision, code, paths, message });
     }
     if (connection === this.#connection && !this.#isClosed) this.#setLive();
+  }
+
+  /** In the next turn: other configs of this process that wait for the same change come first. */
+  #answer<Type extends 'ack' | 'nack'>(connection: Connection, type: Type, data: ToDaemon[Type]): void {
+    setImmediate(() => connection.send(type, data));
   }
 
   #onError({ code, message, fatal, retryAfterMs }: WireError): void {
@@ -217,3 +224,14 @@ export class LinkToDaemon {
     }, withinMs);
   }
 }
+
+/** A frame that is not what it should be is as unusable as one that does not fit. */
+function tried(receive: () => Received): Received {
+  try {
+    return receive();
+  } catch {
+    return { kind: 'unusable', reason: 'the frame is malformed' };
+  }
+}
+
+const roundMs = (ms: number) => Math.round(ms * 1_000) / 1_000;

@@ -1,12 +1,19 @@
 import { Digester } from '../schemas/digest.ts';
 import { deepFreeze, type JsonObject } from '../schemas/json.ts';
-import { applyPatch } from '../schemas/patch.ts';
+import { applyPatch, fromPointer } from '../schemas/patch.ts';
+import type { Path } from '../schemas/paths.ts';
 import type { PatchFrame, Position, SnapshotFrame } from '../schemas/wire.ts';
 import { share } from './share.ts';
 
 /** What came in: settings to try, nothing to do, or something that cannot be used as it is. */
 export type Received =
-  | { readonly kind: 'new'; readonly settings: JsonObject; readonly position: Position }
+  | {
+      readonly kind: 'new';
+      readonly settings: JsonObject;
+      readonly position: Position;
+      /** Where all that differs from what is held lies, when that is known. */
+      readonly within?: readonly Path[];
+    }
   | { readonly kind: 'old' }
   | { readonly kind: 'unusable'; readonly reason: string };
 
@@ -38,9 +45,10 @@ export class Receiver {
     if (!settings) return { kind: 'unusable', reason: 'the operations do not apply' };
     // Once for the whole tree; from then on only what changed is computed.
     this.#digester.digest(held.settings);
-    if (this.#digester.digest(settings, held.settings) !== digest)
-      return { kind: 'unusable', reason: 'the digest differs' };
-    return { kind: 'new', settings, position: { epoch, revision, digest } };
+    const within = operations.map(({ path }) => fromPointer(path)!);
+    const isRight = this.#digester.digest(settings, held.settings, within) === digest;
+    if (!isRight) return { kind: 'unusable', reason: 'the digest differs' };
+    return { kind: 'new', settings, position: { epoch, revision, digest }, within };
   }
 
   accept({ settings, position }: { readonly settings: JsonObject; readonly position: Position }): void {

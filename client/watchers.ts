@@ -29,9 +29,14 @@ export class Watchers {
     return () => void this.#watchers.delete(watcher);
   }
 
+  /** Whether any handler watches one of these paths. */
+  concern(touched: readonly Path[]): boolean {
+    return this.#watchers.size > 0 && this.#concerned(touched).length > 0;
+  }
+
   /** Runs every handler whose part changed, all at once, to the end. Throws `WatchFailure` after undoing the others. */
   async run(next: JsonObject, previous: JsonObject, touched: readonly Path[]): Promise<void> {
-    const concerned = [...this.#watchers].filter(({ path }) => touched.some((other) => overlap(path, other)));
+    const concerned = this.#concerned(touched);
     const results = await Promise.allSettled(concerned.map((watcher) => call(watcher, next, previous)));
     const failed = results.findIndex(({ status }) => status === 'rejected');
     if (failed === -1) return;
@@ -39,6 +44,10 @@ export class Watchers {
     // Whatever these threw while undoing, the first failure is the one to tell.
     await Promise.allSettled(succeeded.map((watcher) => call(watcher, previous, next)));
     throw new WatchFailure(concerned[failed]!.text, (results[failed] as PromiseRejectedResult).reason);
+  }
+
+  #concerned(touched: readonly Path[]): Watcher[] {
+    return [...this.#watchers].filter(({ path }) => touched.some((other) => overlap(path, other)));
   }
 }
 

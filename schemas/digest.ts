@@ -1,66 +1,81 @@
 import { isObject, type JsonObject, type JsonValue } from './json.ts';
+import { keysWithin, type Path, pathsThrough } from './paths.ts';
+
+/** Two 32-bit halves, each summed on its own. */
+interface Sum {
+  readonly high: number;
+  readonly low: number;
+}
 
 /**
  * The digest of settings, for "do you have what I have" between daemon and program. It is built per subtree, so that
  * after a change only the changed parts and the objects above them are computed again.
  *
  * ```
- * digest(object)  = sum over its entries of entry(key, value), modulo 2^128, as 32 hexadecimal digits
- * entry(key, v)   = first 128 bits, big-endian, of SHA-256("<key as JSON>:<body>")
+ * digest(object)  = sum over its entries of entry(key, value), each 32-bit half modulo 2^32, as 16 hexadecimal digits
+ * entry(key, v)   = MurmurHash3_x86_32 of "<key as JSON>:<body>" in UTF-8, with seed 0 (high half) and seed 1 (low half)
  * body            = "{<digest of the object>}" for an object, else its JSON text with the keys of inner objects sorted
  * ```
  *
- * A sum does not care for order and can be changed by one entry (an incremental multiset hash: Bellare and Micciancio,
- * "A New Paradigm for Collision-Free Hashing", EUROCRYPT 1997). It finds accidents between a daemon and its own
- * clients; it is no signature.
+ * A sum does not care for order and can be changed by one entry, as in an incremental multiset hash (Bellare and
+ * Micciancio, "A New Paradigm for Collision-Free Hashing", EUROCRYPT 1997). It finds accidents between a daemon and its
+ * own clients, one in 2^64 excepted; it is no signature and keeps no secret.
  */
 export class Digester {
-  readonly #sums = new WeakMap<JsonObject, bigint>();
+  readonly #sums = new WeakMap<JsonObject, Sum>();
 
-  /** The digest of frozen settings. With `base`, whose digest is known, only what differs from it is computed. */
-  digest(settings: JsonObject, base?: JsonObject): string {
-    return this.#sum(settings, base).toString(16).padStart(32, '0');
+  /**
+   * The digest of frozen settings. With `base`, whose digest is known, only what differs from it is computed; with
+   * `within`, nothing but these paths is even compared.
+   */
+  digest(settings: JsonObject, base?: JsonObject, within?: readonly Path[]): string {
+    return toHex(this.#sum(settings, base, 0, within));
   }
 
-  #sum(node: JsonObject, base: JsonValue | undefined): bigint {
+  #sum(node: JsonObject, base?: JsonValue, depth = 0, within?: readonly Path[]): Sum {
     const known = this.#sums.get(node);
-    if (known !== undefined) return known;
+    if (known) return known;
     const start = isObject(base) ? this.#sums.get(base) : undefined;
-    const sum = start === undefined ? this.#sumOfAll(node) : this.#sumFrom(start, node, base as JsonObject);
+    const sum = start ? this.#sumFrom(start, node, base as JsonObject, depth, within) : this.#sumOfAll(node);
     this.#sums.set(node, sum);
     return sum;
   }
 
-  #sumOfAll(node: JsonObject): bigint {
-    let sum = 0n;
-    for (const key in node) sum += this.#entry(key, node[key]!, undefined);
-    return BigInt.asUintN(128, sum);
+  #sumOfAll(node: JsonObject): Sum {
+    let sum: Sum = { high: 0, low: 0 };
+    for (const key in node) sum = add(sum, this.#entry(key, node[key]!), 1);
+    return sum;
   }
 
-  #sumFrom(start: bigint, node: JsonObject, base: JsonObject): bigint {
+  #sumFrom(start: Sum, node: JsonObject, base: JsonObject, depth: number, within?: readonly Path[]): Sum {
     let sum = start;
-    for (const key in node) {
+    const changed = (key: string) => {
       const before = Object.hasOwn(base, key) ? base[key] : undefined;
-      if (before === node[key]) continue;
-      if (before !== undefined) sum -= this.#entry(key, before, undefined);
-      sum += this.#entry(key, node[key]!, before);
-    }
-    for (const key in base) if (!Object.hasOwn(node, key)) sum -= this.#entry(key, base[key]!, undefined);
-    return BigInt.asUintN(128, sum);
+      const after = Object.hasOwn(node, key) ? node[key] : undefined;
+      if (before === after) return;
+      if (before !== undefined) sum = add(sum, this.#entry(key, before), -1);
+      if (after !== undefined) sum = add(sum, this.#entry(key, after, before, depth, within), 1);
+    };
+    for (const key of keysWithin(node, depth, within)) changed(key);
+    if (!within) for (const key of Object.keys(base)) if (!Object.hasOwn(node, key)) changed(key);
+    return sum;
   }
 
-  #entry(key: string, value: JsonValue, before: JsonValue | undefined): bigint {
-    const body = isObject(value) ? `{${this.#sum(value, before).toString(16).padStart(32, '0')}}` : sortedJson(value);
-    return BigInt(`0x${sha256(`${JSON.stringify(key)}:${body}`).slice(0, 32)}`);
+  #entry(key: string, value: JsonValue, before?: JsonValue, depth = 0, within?: readonly Path[]): Sum {
+    const body = isObject(value)
+      ? `{${toHex(this.#sum(value, before, depth + 1, pathsThrough(key, depth, within)))}}`
+      : sortedJson(value);
+    const text = `${JSON.stringify(key)}:${body}`;
+    return { high: murmur3(text, 0), low: murmur3(text, 1) };
   }
 }
 
-// Loaded at the first use: a program that never gets a patch never pays for it.
-let crypto: typeof import('node:crypto') | undefined;
+function add(a: Sum, b: Sum, sign: 1 | -1): Sum {
+  return { high: (a.high + sign * b.high) >>> 0, low: (a.low + sign * b.low) >>> 0 };
+}
 
-function sha256(text: string): string {
-  crypto ??= process.getBuiltinModule('node:crypto');
-  return crypto.hash('sha256', text, 'hex');
+function toHex({ high, low }: Sum): string {
+  return high.toString(16).padStart(8, '0') + low.toString(16).padStart(8, '0');
 }
 
 function sortedJson(value: JsonValue): string {
@@ -68,4 +83,33 @@ function sortedJson(value: JsonValue): string {
   if (!isObject(value)) return JSON.stringify(value);
   const keys = Object.keys(value).sort();
   return `{${keys.map((key) => `${JSON.stringify(key)}:${sortedJson(value[key]!)}`).join(',')}}`;
+}
+
+/** MurmurHash3_x86_32 of a text's UTF-8 bytes (Austin Appleby, public domain: SMHasher, MurmurHash3.cpp). */
+export function murmur3(text: string, seed: number): number {
+  const isAscii = !/[^\0-\x7f]/.test(text);
+  const bytes = isAscii ? undefined : Buffer.from(text, 'utf8');
+  const length = bytes ? bytes.length : text.length;
+  const at = bytes ? (i: number) => bytes[i]! : (i: number) => text.charCodeAt(i);
+  let hash = seed;
+  let i = 0;
+  for (; i + 4 <= length; i += 4) {
+    hash ^= mixBlock(at(i) | (at(i + 1) << 8) | (at(i + 2) << 16) | (at(i + 3) << 24));
+    hash = (Math.imul((hash << 13) | (hash >>> 19), 5) + 0xe6546b64) | 0;
+  }
+  let tail = 0;
+  for (let j = length - 1; j >= i; j--) tail = (tail << 8) | at(j);
+  if (i < length) hash ^= mixBlock(tail);
+  return finish(hash ^ length);
+}
+
+function mixBlock(block: number): number {
+  const mixed = Math.imul(block, 0xcc9e2d51);
+  return Math.imul((mixed << 15) | (mixed >>> 17), 0x1b873593);
+}
+
+function finish(hash: number): number {
+  let mixed = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return (mixed ^ (mixed >>> 16)) >>> 0;
 }

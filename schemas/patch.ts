@@ -1,5 +1,5 @@
 import { deepFreeze, forbiddenKeys, isEqual, isObject, type JsonObject, type JsonValue } from './json.ts';
-import { formatPath, type Path } from './paths.ts';
+import { formatPath, keysWithin, type Path, pathsThrough } from './paths.ts';
 
 /**
  * What turns one snapshot into the next: the operations `add` (which also replaces) and `remove` of JSON Patch
@@ -18,35 +18,47 @@ export interface Difference {
   readonly removed: readonly Path[];
 }
 
-/** Compares two frozen settings. Shared subtrees are skipped, so the cost is that of what changed. */
-export function compare(before: JsonObject, after: JsonObject): Difference {
+/**
+ * Compares two frozen settings. Shared subtrees are skipped, so the cost is that of what changed; with `within`, where
+ * all that differs is known to lie at or below these paths, nothing else is even looked at.
+ */
+export function compare(before: JsonObject, after: JsonObject, within?: readonly Path[]): Difference {
   const found = { operations: [] as Operation[], changed: [] as Path[], removed: [] as Path[] };
-  compareObjects(before, after, [], found);
+  compareObjects(before, after, [], found, within);
   return found;
 }
 
 type Found = { operations: Operation[]; changed: Path[]; removed: Path[] };
 
-function compareObjects(before: JsonObject, after: JsonObject, at: Path, found: Found): void {
-  for (const key in after) {
+function compareObjects(before: JsonObject, after: JsonObject, at: Path, found: Found, within?: readonly Path[]): void {
+  const keys = keysWithin(after, at.length, within);
+  let kept = 0;
+  for (const key of keys) {
     const was = Object.hasOwn(before, key) ? before[key] : undefined;
-    const is = after[key]!;
+    const is = Object.hasOwn(after, key) ? after[key] : undefined;
+    if (was !== undefined && is !== undefined) kept++;
     if (was === is) continue;
     const path = [...at, key];
-    if (isObject(was) && isObject(is)) compareObjects(was, is, path, found);
-    else if (!isEqual(was, is)) {
-      found.operations.push({ op: 'add', path: toPointer(path), value: is });
-      found.changed.push(...leavesOf(is, path));
-      // An object that became a scalar takes its leaves with it; the path itself is already told as changed.
-      if (isObject(was) && Object.keys(was).length > 0) found.removed.push(...leavesOf(was, path));
-    }
+    if (is === undefined) remove(was!, path, found);
+    else if (isObject(was) && isObject(is)) compareObjects(was, is, path, found, pathsThrough(key, at.length, within));
+    else if (!isEqual(was, is)) replace(was, is, path, found);
   }
-  for (const key in before) {
-    if (Object.hasOwn(after, key)) continue;
-    const path = [...at, key];
-    found.operations.push({ op: 'remove', path: toPointer(path) });
-    found.removed.push(...leavesOf(before[key]!, path));
-  }
+  if (within) return;
+  const keysBefore = Object.keys(before);
+  if (keysBefore.length === kept) return;
+  for (const key of keysBefore) if (!Object.hasOwn(after, key)) remove(before[key]!, [...at, key], found);
+}
+
+function replace(was: JsonValue | undefined, is: JsonValue, path: Path, found: Found): void {
+  found.operations.push({ op: 'add', path: toPointer(path), value: is });
+  found.changed.push(...leavesOf(is, path));
+  // An object that became a scalar takes its leaves with it; the path itself is already told as changed.
+  if (isObject(was) && Object.keys(was).length > 0) found.removed.push(...leavesOf(was, path));
+}
+
+function remove(was: JsonValue, path: Path, found: Found): void {
+  found.operations.push({ op: 'remove', path: toPointer(path) });
+  found.removed.push(...leavesOf(was, path));
 }
 
 /** The paths of a tree's leaves. An array is a leaf, and so is an object without keys. */
@@ -67,7 +79,8 @@ export function applyPatch(base: JsonObject, operations: readonly Operation[]): 
   for (const operation of operations) {
     root = root && applyOne(root, operation, own);
   }
-  return root && deepFreeze(root);
+  for (const node of own) Object.freeze(node);
+  return root;
 }
 
 function applyOne(base: JsonObject, operation: Operation, own: Set<JsonObject>): JsonObject | undefined {
@@ -82,7 +95,7 @@ function applyOne(base: JsonObject, operation: Operation, own: Set<JsonObject>):
     node[segment] = writable(child, own);
     node = node[segment] as Writable;
   }
-  if (operation.op === 'add') node[key] = operation.value;
+  if (operation.op === 'add') node[key] = deepFreeze(operation.value);
   else if (Object.hasOwn(node, key)) delete node[key];
   else return undefined;
   return root;

@@ -1,4 +1,4 @@
-import { isObject, type JsonValue } from './json.ts';
+import { isObject, type JsonObject, type JsonValue } from './json.ts';
 
 /** The keys from the root of the settings to one value. */
 export type Path = readonly string[];
@@ -55,4 +55,21 @@ export function overlap(a: Path, b: Path): boolean {
   const shorter = Math.min(a.length, b.length);
   for (let i = 0; i < shorter; i++) if (a[i] !== b[i]) return false;
   return true;
+}
+
+/** The keys to look at in a node at some depth: all, or the next segments of the paths that lead through it. */
+export function keysWithin(node: JsonObject, depth: number, within: readonly Path[] | undefined): Iterable<string> {
+  // A path that ends above stands for everything below it.
+  if (!within || within.some((path) => path.length <= depth)) return Object.keys(node);
+  return within.length === 1 ? [within[0]![depth]!] : new Set(within.map((path) => path[depth]!));
+}
+
+/** The paths that go on through a key, for the node below it. */
+export function pathsThrough(
+  key: string,
+  depth: number,
+  within: readonly Path[] | undefined,
+): readonly Path[] | undefined {
+  const through = within?.filter((path) => path[depth] === key);
+  return through?.some((path) => path.length <= depth + 1) ? undefined : through;
 }

@@ -32,6 +32,7 @@ export function createLog({ level, format: shape, redaction, clock, stream }: Lo
   });
   let dropped = 0;
   const log: Log = (level, event, message, fields = {}) => {
+    if (!winston.isLevelEnabled(level)) return;
     if (stream.destroyed || stream.writableLength > maxBufferedBytes) {
       dropped++;
       return;

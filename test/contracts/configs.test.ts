@@ -21,7 +21,7 @@ describe('contract: Config', () => {
   }));
 });
 
-describe('contract: Config', () => {
+describe('contract: Config, in memory', () => {
   let config: MemoryConfig<App>;
   const settings = (url: string, features = { beta: false }): App => ({
     database: { url, poolSize: 5 },

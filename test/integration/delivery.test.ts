@@ -76,7 +76,7 @@ describe('delivery to programs', () => {
     const { epoch, revision, digest } = first;
     const again = program().hello({ last: { epoch, revision, digest } });
     expect(await again.next('welcome')).include({ resume: 'same' });
-    const other = program().hello({ last: { epoch, revision, digest: '0'.repeat(32) } });
+    const other = program().hello({ last: { epoch, revision, digest: '0'.repeat(16) } });
     expect(await other.next('welcome')).include({ resume: 'full' });
     await other.next('snapshot');
     expect(again.of('snapshot')).length(0);
@@ -272,7 +272,7 @@ describe("the client against node-ipc's own server", () => {
           nonce: 'n',
           epoch: 'e',
           revision: 1,
-          digest: '0'.repeat(32),
+          digest: '0'.repeat(16),
           committedAt: new Date().toISOString(),
           cause: 'start',
           changed: [],

@@ -96,7 +96,7 @@ describe('what a program takes from the wire', () => {
   it('asks for the whole when the base, the operations or the digest do not fit', () => {
     expect(held().patch(patch(5, 6))).include({ kind: 'unusable', reason: 'the base is not held' });
     expect(new Receiver().patch(patch(1, 2))).include({ kind: 'unusable' });
-    expect(held().patch({ ...patch(1, 2), digest: '0'.repeat(32) })).include({ reason: 'the digest differs' });
+    expect(held().patch({ ...patch(1, 2), digest: '0'.repeat(16) })).include({ reason: 'the digest differs' });
     expect(held().patch({ ...patch(1, 2), operations: [{ op: 'remove', path: '/none' }] })).include({
       reason: 'the operations do not apply',
     });

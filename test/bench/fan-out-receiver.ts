@@ -1,0 +1,43 @@
+import { connect as connectSocket } from 'node:net';
+import { connect } from '../../client/index.ts';
+import type { JsonObject } from '../../schemas/json.ts';
+import { applyPatch } from '../../schemas/patch.ts';
+import { now } from './figures.ts';
+
+// A process with many programs in it. The raw ones apply the same patch by the same code, and do nothing else.
+// It tells its parent when all are there, and then for each round when the last had it.
+const [kind, path, count] = process.argv.slice(2) as [string, string, string];
+const programs = Number(count);
+let arrived = 0;
+
+function onArrival(): void {
+  if (++arrived < programs) return;
+  arrived = 0;
+  process.send!(now());
+}
+
+if (kind === 'raw') {
+  await Promise.all(Array.from({ length: programs }, () => openRaw()));
+} else {
+  const configs = await Promise.all(Array.from({ length: programs }, () => connect({ socket: path })));
+  for (const config of configs) config.on('change', onArrival);
+}
+process.send!('ready');
+
+function openRaw(): Promise<void> {
+  return new Promise((resolve) => {
+    let kept = Buffer.alloc(0);
+    let settings: JsonObject = {};
+    const socket = connectSocket(path, resolve);
+    socket.on('data', (piece) => {
+      kept = Buffer.concat([kept, piece]);
+      while (kept.length >= 4 && kept.length >= 4 + kept.readUInt32BE()) {
+        const end = 4 + kept.readUInt32BE();
+        const { settings: whole, operations } = JSON.parse(kept.subarray(4, end).toString());
+        settings = whole ?? applyPatch(settings, operations)!;
+        kept = kept.subarray(end);
+        if (whole === undefined) onArrival();
+      }
+    });
+  });
+}
