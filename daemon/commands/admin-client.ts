@@ -2,8 +2,7 @@ import { request } from 'node:http';
 import { DaemonError, systemCode } from '../model/errors.ts';
 import { adminSocket } from '../ops/options.ts';
 import { findOptionsFile, loadOptions } from '../ops/options-file.ts';
-import type { SharedOptions } from './command-line.ts';
-import type { Io } from './io.ts';
+import type { Io, SharedOptions } from './io.ts';
 
 /** An answer's body is checked by nobody: both ends are of one version. */
 export interface AdminAnswer<T> {

@@ -1,13 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { DaemonError } from '../model/errors.ts';
 import { readVersion } from '../ops/version.ts';
-import type { Io } from './io.ts';
-
-/** Options that every command has. */
-export interface SharedOptions {
-  readonly config?: string;
-  readonly json?: boolean;
-}
+import type { Io, SharedOptions } from './io.ts';
 
 /** Runs one command line and returns its exit code. Each command is loaded only when it is called. */
 export async function runCommandLine(args: readonly string[], io: Io = process): Promise<number> {

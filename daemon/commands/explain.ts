@@ -1,7 +1,6 @@
 import type { Reports } from '../admin/reports.ts';
 import { askDaemon } from './admin-client.ts';
-import type { SharedOptions } from './command-line.ts';
-import { type Io, printJson, printLines } from './io.ts';
+import { type Io, printJson, printLines, type SharedOptions } from './io.ts';
 
 /** Which source gave a setting, at which revision, and what it shadows. */
 export async function explain(options: SharedOptions & { readonly path: string }, io: Io): Promise<number> {

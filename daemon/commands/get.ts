@@ -2,8 +2,7 @@ import { stringify } from 'yaml';
 import type { JsonObject, JsonValue } from '../../schemas/json.ts';
 import { parsePath, valueAt } from '../../schemas/paths.ts';
 import { DaemonError } from '../model/errors.ts';
-import type { SharedOptions } from './command-line.ts';
-import { type Io, printJson, printLines } from './io.ts';
+import { type Io, printJson, printLines, type SharedOptions } from './io.ts';
 import { openView } from './view-client.ts';
 
 export interface GetOptions extends SharedOptions {

@@ -1,7 +1,6 @@
 import type { ReloadRecord } from '../model/snapshot.ts';
 import { askDaemon } from './admin-client.ts';
-import type { SharedOptions } from './command-line.ts';
-import { type Io, localTime, printJson, printLines } from './io.ts';
+import { type Io, localTime, printJson, printLines, type SharedOptions } from './io.ts';
 
 /** Revisions: when, why, by whom, changed paths, outcome; rejected reloads too. Newest first. */
 export async function history(options: SharedOptions, io: Io): Promise<number> {

@@ -1,3 +1,9 @@
+/** Options that every command has. */
+export interface SharedOptions {
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
 /** Where a command's words go: answers to stdout, talk to stderr. */
 export interface Io {
   readonly stdout: NodeJS.WriteStream;

@@ -1,8 +1,7 @@
 import type { Issue } from '../../schemas/errors.ts';
 import type { Reports } from '../admin/reports.ts';
 import { askDaemon } from './admin-client.ts';
-import type { SharedOptions } from './command-line.ts';
-import { type Io, printJson, printLines, table } from './io.ts';
+import { type Io, printJson, printLines, type SharedOptions, table } from './io.ts';
 
 interface Answer {
   readonly status: 'success' | 'error';

@@ -4,8 +4,7 @@ import { createLog } from '../ops/log.ts';
 import { adminSocket, type Options, viewSocket } from '../ops/options.ts';
 import { findOptionsFile, loadOptions } from '../ops/options-file.ts';
 import { Redaction } from '../ops/redaction.ts';
-import type { SharedOptions } from './command-line.ts';
-import type { Io } from './io.ts';
+import type { Io, SharedOptions } from './io.ts';
 import { untilStopped } from './signals.ts';
 import { welcomeScreen } from './welcome-screen.ts';
 

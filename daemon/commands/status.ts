@@ -1,9 +1,8 @@
 import type { Reports } from '../admin/reports.ts';
 import { formatAge } from '../model/units.ts';
 import { askDaemon } from './admin-client.ts';
-import type { SharedOptions } from './command-line.ts';
 import { describeRecord } from './history.ts';
-import { type Io, localTime, printJson, printLines, table } from './io.ts';
+import { type Io, localTime, printJson, printLines, type SharedOptions, table } from './io.ts';
 
 type Status = ReturnType<Reports['status']>;
 

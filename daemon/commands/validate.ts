@@ -8,8 +8,7 @@ import { Redaction } from '../ops/redaction.ts';
 import { LayerStore } from '../reload/layer-store.ts';
 import { loadAppSchema, validateCandidate } from '../reload/validate-candidate.ts';
 import { createSources } from '../sources/create-sources.ts';
-import type { SharedOptions } from './command-line.ts';
-import { type Io, printJson, printLines } from './io.ts';
+import { type Io, printJson, printLines, type SharedOptions } from './io.ts';
 
 /** Loads, merges and validates without a daemon. Tells each issue; 0 when there is none, else 65. */
 export async function validate(options: SharedOptions, io: Io): Promise<number> {

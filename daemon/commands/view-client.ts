@@ -4,8 +4,7 @@ import { ClientError } from '../../client/errors.ts';
 import { DaemonError } from '../model/errors.ts';
 import { viewSocket } from '../ops/options.ts';
 import { findOptionsFile, loadOptions } from '../ops/options-file.ts';
-import type { SharedOptions } from './command-line.ts';
-import type { Io } from './io.ts';
+import type { Io, SharedOptions } from './io.ts';
 
 /** Looks on at a view, as a program would see it. Throws `not_reachable` or `not_permitted`. */
 export async function openView(

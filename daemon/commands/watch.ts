@@ -1,8 +1,7 @@
 import type { Link, Snapshot } from '../../client/types.ts';
 import { overlap, parsePath } from '../../schemas/paths.ts';
 import { DaemonError } from '../model/errors.ts';
-import type { SharedOptions } from './command-line.ts';
-import { type Io, localTime, printJson, printLines } from './io.ts';
+import { type Io, localTime, printJson, printLines, type SharedOptions } from './io.ts';
 import { openView } from './view-client.ts';
 
 export interface WatchOptions extends SharedOptions {

@@ -1,0 +1,128 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { expect } from 'chai';
+
+const root = resolve(import.meta.dirname, '..');
+const files = ['daemon', 'client', 'schemas'].flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))
+    .map((name) => join(folder, name)),
+);
+const sourceOf = (file: string) => readFileSync(join(root, file), 'utf8');
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Every import: of our own files as a path below the root, of others by package. */
+const imports: readonly Import[] = files.flatMap((from) =>
+  [...sourceOf(from).matchAll(/^(?:import|export|\})[^'\n]*from '([^']+)'|\bimport\('([^']+)'\)/gm)].map(
+    ([, plain, dynamic]) => {
+      const to = (plain ?? dynamic)!;
+      return { from, to: to.startsWith('.') ? relative(root, resolve(root, dirname(from), to)) : to };
+    },
+  ),
+);
+
+/** Lower rooms know nothing of higher ones. */
+const order = [
+  'schemas',
+  'daemon/model',
+  'daemon/ops',
+  'daemon/sources',
+  'daemon/reload',
+  'daemon/serve',
+  'daemon/admin',
+  'daemon/daemon.ts',
+  'daemon/commands',
+  'daemon/main.ts',
+];
+const roomOf = (file: string) => order.findIndex((room) => file === room || file.startsWith(`${room}/`));
+const isOwn = (to: string) => to.endsWith('.ts');
+
+describe('the architecture', () => {
+  it('has arrows that point one way only', () => {
+    const against = imports.filter(
+      ({ from, to }) =>
+        isOwn(to) && !from.startsWith('client/') && !to.startsWith('client/') && roomOf(to) > roomOf(from),
+    );
+    expect(against).deep.equal([]);
+    for (const file of files) if (!file.startsWith('client/')) expect(roomOf(file), file).not.equal(-1);
+  });
+
+  it('lets the client import the treaty room and node alone, and the commands alone import the client', () => {
+    const ofClient = imports.filter(({ from }) => from.startsWith('client/'));
+    expect(
+      ofClient.filter(({ to }) => !to.startsWith('client/') && !to.startsWith('schemas/') && !to.startsWith('node:')),
+    ).deep.equal([]);
+    const ofTreaty = imports.filter(({ from }) => from.startsWith('schemas/'));
+    expect(ofTreaty.filter(({ to }) => !to.startsWith('schemas/') && to !== 'node:path')).deep.equal([]);
+    const users = imports.filter(({ from, to }) => to.startsWith('client/') && !from.startsWith('client/'));
+    expect(users.filter(({ from }) => !from.startsWith('daemon/commands/'))).deep.equal([]);
+  });
+
+  it('gives each package few homes', () => {
+    const homes: Readonly<Record<string, readonly string[]>> = {
+      chokidar: ['daemon/sources/path-watcher.ts'],
+      'node-ipc': ['daemon/serve/frame-parser.ts', 'daemon/serve/view-server.ts'],
+      winston: ['daemon/ops/log.ts'],
+      fastify: ['daemon/admin/admin-server.ts'],
+      commander: ['daemon/commands/command-line.ts'],
+      yaml: ['daemon/commands/get.ts', 'daemon/ops/options-file.ts', 'daemon/sources/parse-yaml.ts'],
+      ajv: ['daemon/ops/options-file.ts', 'daemon/ops/own-schemas.ts', 'daemon/reload/validate-candidate.ts'],
+      'ajv-formats': ['daemon/reload/validate-candidate.ts'],
+    };
+    const used = imports.filter(({ to }) => !isOwn(to) && !to.startsWith('node:'));
+    for (const { from, to } of used) expect(homes[to.split('/')[0]!], `${from} imports ${to}`).contain(from);
+    const { dependencies } = JSON.parse(sourceOf('package.json'));
+    expect(Object.keys(dependencies)).have.members(Object.keys(homes));
+  });
+
+  it('has no circle of imports', () => {
+    const done = new Set<string>();
+    const visit = (file: string, path: readonly string[]): void => {
+      expect(path, 'a circle of imports').not.contain(file);
+      if (done.has(file)) return;
+      for (const { to } of imports.filter(({ from, to: other }) => from === file && isOwn(other)))
+        visit(to, [...path, file]);
+      done.add(file);
+    };
+    for (const file of files) visit(file, []);
+  });
+
+  it('has no default export, no barrel but the client, and nothing that fakes or waits', () => {
+    for (const file of files) {
+      const source = sourceOf(file);
+      expect(/export default/.test(source), file).equal(false);
+      expect(/\b(TODO|FIXME|XXX)\b/.test(source), file).equal(false);
+      if (file !== 'client/index.ts') expect(/^export .* from /m.test(source), `${file} re-exports`).equal(false);
+    }
+  });
+
+  it('keeps files short; a longer one says here why', () => {
+    const reasons: Readonly<Record<string, string>> = {
+      'client/config-client.ts': 'one class with the whole of a fixed interface',
+      'client/link.ts': 'one state machine',
+      'daemon/daemon.ts': 'the composition root',
+      'daemon/reload/reloader.ts': 'the pipeline read from top to bottom',
+      'daemon/serve/session.ts': 'one state machine',
+      'daemon/sources/file-source.ts': 'the state of files: read, kept, bad, gone',
+      'schemas/wire.ts': 'every frame of the protocol',
+    };
+    for (const file of files) {
+      const lines = sourceOf(file).split('\n').length;
+      expect(lines, file).lessThan(360);
+      if (!(file in reasons)) expect(lines, file).at.most(201);
+    }
+    const short = Object.keys(reasons).filter((file) => sourceOf(file).split('\n').length <= 201);
+    expect(short, 'short enough to need no reason').deep.equal([]);
+  });
+
+  it('loads none of the daemon in the client, nor anything that is not node', () => {
+    expect(sourceOf('client/index.ts')).not.contain('daemon');
+    const { bin, exports } = JSON.parse(sourceOf('package.json'));
+    expect(bin.hotconf).equal('dist/daemon/main.js');
+    expect(exports['.'].default).equal('./dist/client/index.js');
+  });
+});

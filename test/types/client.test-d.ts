@@ -1,0 +1,57 @@
+import { type Config, connect, createMemoryConfig, type Link, type Snapshot } from '../../client/index.ts';
+
+// Checked by `npm run check` alone: the compiler must accept what a user writes and refuse what is wrong.
+interface Billing {
+  database: { url: string; poolSize: number };
+  features: Record<string, boolean>;
+  hosts: string[];
+}
+
+export async function uses(): Promise<void> {
+  const config = await connect<Billing>({
+    name: 'billing',
+    verify: (next, signal) => [next.database.url satisfies string, signal.aborted satisfies boolean],
+  });
+  config.settings.database.url satisfies string;
+  config.settings.hosts satisfies readonly string[];
+  config.settings.features.any satisfies boolean | undefined;
+  config.snapshot satisfies Snapshot<Billing>;
+  config.link satisfies Link;
+  config.get('database.poolSize') satisfies number;
+  config.get('database') satisfies { readonly url: string };
+  const stop = config.watch('database', async ({ url, poolSize }, previous) => [
+    url satisfies string,
+    poolSize satisfies number,
+    previous.url,
+  ]);
+  stop();
+  config.watch('features.beta', (next) => next satisfies boolean);
+  config
+    .on('change', ({ revision, changed }) => [revision satisfies number, changed satisfies readonly string[]])
+    .on('link', ({ kind }) => kind);
+  for await (const snapshot of config.changes()) snapshot.settings.database.url satisfies string;
+  (await config.reload()).outcome satisfies 'committed' | 'unchanged' | 'rejected';
+  const memory: Config<Billing> = createMemoryConfig<Billing>({
+    database: { url: '', poolSize: 1 },
+    features: {},
+    hosts: [],
+  });
+  await memory.close();
+
+  // @ts-expect-error settings cannot be written
+  config.settings.database.url = 'x';
+  // @ts-expect-error nor can arrays
+  config.settings.hosts.push('x');
+  // @ts-expect-error there is no such path
+  config.get('database.ulr');
+  // @ts-expect-error nor can it be watched
+  config.watch('databse', () => {});
+  // @ts-expect-error timeoutMs is a number
+  await connect({ timeoutMs: '5s' });
+}
+
+export async function usesWithoutTypes(): Promise<void> {
+  const config = await connect();
+  config.get('anything.at.all');
+  config.watch('anything', (next: unknown) => next);
+}
