@@ -7,7 +7,7 @@ const root = resolve(import.meta.dirname, '..');
 const list = join(import.meta.dirname, 'fixtures/node-ipc-hashes.json');
 
 /** node-ipc has been sabotaged and stolen from before; these files were read, and must stay what they were. */
-export function hashFiles(folder = join(root, 'node_modules')): Record<string, string> {
+function hashFiles(folder = join(root, 'node_modules')): Record<string, string> {
   const hashes: Record<string, string> = {};
   for (const name of ['node-ipc', 'event-pubsub', 'js-message', 'js-queue', 'easy-stack', 'strong-type']) {
     for (const entry of readdirSync(join(folder, name), { recursive: true, withFileTypes: true })) {

@@ -29,7 +29,8 @@ export function describeReloadEnd(record: ReloadRecord, outcome: ReloadOutcome):
     };
   }
   const what = outcome.kind === 'unchanged' ? `nothing changed, revision ${revision}` : `revision ${revision}`;
-  const counts = outcome.kind === 'committed' ? `: ${changed.length} changed, ${removed.length} removed` : '';
+  const counts =
+    outcome.kind === 'committed' && cause !== 'start' ? `: ${changed.length} changed, ${removed.length} removed` : '';
   return {
     level: 'info',
     event: 'config_reload_completed',

@@ -62,7 +62,8 @@ export class SettleWindow {
       const until = Math.min(this.#lastAt + quietMs, this.#firstAt + maxWaitMs);
       const left = until - this.#clock.monotonic();
       if (left <= 0 || signal.aborted) return;
-      await sleep(this.#clock, left, signal);
+      // Timers count whole milliseconds and drop the rest, which would make for a second wait.
+      await sleep(this.#clock, Math.ceil(left), signal);
     }
   }
 }

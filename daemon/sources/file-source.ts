@@ -129,14 +129,22 @@ export class FileSource implements Source {
 
   /** Looks at the dirty files, reading those that are not as they were last read, and returns their records. */
   async #examine(dirty: ReadonlySet<string> | 'all', fresh: boolean): Promise<FileRecord[]> {
-    const members = (await Promise.all(this.#parts.roots.map((root) => this.#membersOf(root)))).flat();
-    const chosen = dirty === 'all' ? members : members.filter(({ path }) => dirty.has(path));
-    const records = chosen.map((member) => this.#recordOf(member));
+    const records = (await this.#chosen(dirty)).map((member) => this.#recordOf(member));
     // Thousands of files at once would exhaust the file descriptors.
     for (let i = 0; i < records.length; i += 32) {
       await Promise.all(records.slice(i, i + 32).map((record) => this.#refresh(record, fresh)));
     }
     return records;
+  }
+
+  /** The dirty files. Folders are listed only when one of them is not known yet. */
+  async #chosen(dirty: ReadonlySet<string> | 'all'): Promise<readonly Member[]> {
+    if (dirty !== 'all') {
+      const known = [...dirty].map((path) => this.#records.get(path)?.member);
+      if (known.every((member) => member !== undefined)) return known;
+    }
+    const members = (await Promise.all(this.#parts.roots.map((root) => this.#membersOf(root)))).flat();
+    return dirty === 'all' ? members : members.filter(({ path }) => dirty.has(path));
   }
 
   /** The files that are there, and those that were. */

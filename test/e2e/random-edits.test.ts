@@ -29,7 +29,16 @@ describe(`${edits} random edits (HOTCONF_SEED=${seed})`, () => {
   afterEach(() => Promise.all(configs.splice(0).map((config) => config.close())));
 
   const named = (name: string) => waysToChange.find((way) => way.name === name)!;
-  const inPlace = ['a write in place', 'a rename over it', 'a write in two steps', 'vim', 'vim with a backup copy', 'sed -i', 'cp', 'git checkout'].map(named);
+  const inPlace = [
+    'a write in place',
+    'a rename over it',
+    'a write in two steps',
+    'vim',
+    'vim with a backup copy',
+    'sed -i',
+    'cp',
+    'git checkout',
+  ].map(named);
   const swap = named('a Kubernetes swap of ..data');
 
   it('reach three programs with no wrong, torn or missing state', async function () {
@@ -62,9 +71,14 @@ describe(`${edits} random edits (HOTCONF_SEED=${seed})`, () => {
       isMounted ||= way === swap;
       way.change(isMounted ? mounted : plain, content(edit));
       if (pick() < 0.3) await quietFor(pick() * 120);
-      else await until(`edit ${edit} by ${way.name} is everywhere`, () => configs.every(({ settings }) => settings.database.url === `value-${edit}`));
+      else
+        await until(`edit ${edit} by ${way.name} is everywhere`, () =>
+          configs.every(({ settings }) => settings.database.url === `value-${edit}`),
+        );
     }
-    await until('the last edit is everywhere', () => configs.every(({ settings }) => settings.database.url === `value-${edits}`));
+    await until('the last edit is everywhere', () =>
+      configs.every(({ settings }) => settings.database.url === `value-${edits}`),
+    );
 
     for (const snapshots of seen.values()) {
       for (const [i, { settings, revision }] of snapshots.entries()) {

@@ -1,0 +1,129 @@
+import { spawn } from 'node:child_process';
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { expect } from 'chai';
+import { daemonErrors } from '../schemas/errors.ts';
+import { hotconf, useProcesses } from './support/daemon-process.ts';
+import { useScratch } from './support/scratch.ts';
+import { until } from './support/until.ts';
+
+const root = resolve(import.meta.dirname, '..');
+const readme = readFileSync(join(root, 'README.md'), 'utf8');
+
+/** The fenced blocks of a language, in order. */
+function blocks(language: string): string[] {
+  const found: string[] = [];
+  let open: { language: string; lines: string[] } | undefined;
+  for (const line of readme.split('\n')) {
+    if (!line.startsWith('```')) open?.lines.push(line);
+    else if (!open) open = { language: line.slice(3), lines: [] };
+    else {
+      if (open.language === language) found.push(`${open.lines.join('\n')}\n`);
+      open = undefined;
+    }
+  }
+  return found;
+}
+
+describe('the README', () => {
+  const scratch = useScratch();
+  const run = useProcesses();
+  /** The example, in a folder of the test's own, as `npm start` would run it. */
+  const lay = () =>
+    cpSync(join(root, 'config'), scratch().path('config'), {
+      recursive: true,
+      filter: (path) => !/\/(run|state)$/.test(path),
+    });
+  const start = () => run(['start', '--config', 'config/hotconf.yaml'], { cwd: scratch().folder }).ready();
+  const edit = () => {
+    const file = scratch().path('config/secrets/app.yaml');
+    writeFileSync(file, readFileSync(file, 'utf8').replace('example-key-0001', 'example-key-0002'));
+  };
+  /** Times, ages, durations and process ids differ from run to run; all else must not. */
+  const steady = (text: string) =>
+    text
+      .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g, 'TIME')
+      .replace(/\d+(\.\d+)? (ms|s|m)\b/g, 'AGE')
+      .replace(/pid \d+/g, 'pid N')
+      .replaceAll(`${scratch().folder}/`, '');
+
+  it('shows the screen that a start gives', async () => {
+    lay();
+    const daemon = await start();
+    await until('the screen is whole', () => daemon.stderr.includes('Ctrl-C'));
+    const [screen] = blocks('').filter((block) => block.startsWith('hotconf serves'));
+    expect(steady(daemon.stderr).trim()).equal(screen!.trim());
+  });
+
+  it('shows the line that an edit gives', async () => {
+    lay();
+    await start();
+    const watch = run(['watch'], { cwd: scratch().folder });
+    await until('it watches', () => watch.stderr.includes('watching'));
+    edit();
+    await until('the line is there', () => watch.stdout.endsWith('\n'));
+    const [line] = blocks('').filter((block) => block.includes('revision 2  file'));
+    expect(steady(watch.stdout)).equal(steady(line!));
+  });
+
+  it('shows what each command answers', async () => {
+    lay();
+    const daemon = await start();
+    edit();
+    await until('revision 2', () => daemon.logged('config_reload_completed').length === 2);
+    const [console_] = blocks('console');
+    const commands = console_!.split(/^\$ npx hotconf /m).slice(1);
+    expect(commands).length(8);
+    for (const command of commands) {
+      const [line, ...expected] = command.split('\n');
+      const { stdout } = await hotconf(line!.split(' '), { cwd: scratch().folder });
+      expect(steady(stdout), line).equal(steady(expected.join('\n')));
+    }
+  });
+
+  it('has a program that runs as it stands', async () => {
+    lay();
+    await start();
+    const [program] = blocks('ts');
+    const file = scratch().write('program.ts', program!.replace("'hotconf'", `'${join(root, 'client/index.ts')}'`));
+    const env = { ...process.env, HOTCONF_SOCKET: scratch().path('config/run/default.sock') };
+    const child = spawn(process.execPath, [file], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    let output = '';
+    child.stdout.setEncoding('utf8').on('data', (text) => {
+      output += text;
+    });
+    try {
+      await until('it has its settings', () => output.includes('new checkout'));
+      scratch().write('config/secrets/b.yaml', 'database: { poolSize: 20 }\n');
+      await until('it follows', () => output.includes('pool of 10 becomes one of 20'));
+    } finally {
+      child.kill();
+    }
+    expect(output).contain('listening on 8080');
+  });
+
+  it('has the exit codes of the code, and every file that it links to', () => {
+    const table = [...readme.matchAll(/^\| (\d+) +\|/gm)].map(([, code]) => Number(code));
+    expect(table).have.members([...new Set([0, ...Object.values(daemonErrors)])]);
+    for (const [, link] of readme.matchAll(/\]\(([^)#:]+)\)/g)) expect(existsSync(join(root, link!)), link).equal(true);
+  });
+
+  it('names npm scripts that exist', () => {
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+    for (const [, script] of readme.matchAll(/npm run ([a-z]+)/g)) expect(scripts).property(script!);
+  });
+
+  it('plays its demo', async () => {
+    const child = spawn(process.execPath, [join(root, 'test/demo/demo.ts')], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let output = '';
+    child.stdout.setEncoding('utf8').on('data', (text) => {
+      output += text;
+    });
+    const code = await new Promise((done) => child.once('close', done));
+    expect(code).equal(0);
+    expect(output).match(/billing +\| database moves from db\.internal:5432 to db-2\.internal:5432/);
+    expect(output).match(/daemon +\| config_reload_failed: .*database\.url: must be string/);
+    expect(output).match(/web +\| llm has a new API key/);
+    for (const secret of ['example-password', 'example-key']) expect(output).not.contain(secret);
+  });
+});
