@@ -9,6 +9,7 @@ import type { LoadRequest, Source } from '../sources/source.ts';
 export class LayerStore {
   readonly #sources: readonly Source[];
   readonly #newest = new Map<string, Layer>();
+  readonly #loading = new Map<string, Promise<void>>();
   #accepted: ReadonlyMap<string, Layer> = new Map();
   readonly #rejections = new Map<string, DaemonError>();
 
@@ -24,13 +25,21 @@ export class LayerStore {
   /** Loads these sources, all of them to the end. Throws the first failure; what was read well is kept as pending. */
   async load(sourceIds: ReadonlySet<string>, request: LoadRequest, signal: AbortSignal): Promise<void> {
     const chosen = this.#sources.filter(({ id }) => sourceIds.has(id));
-    const results = await Promise.allSettled(chosen.map((source) => source.load(request, signal)));
-    signal.throwIfAborted();
-    for (const result of results)
-      if (result.status === 'fulfilled') this.#newest.set(result.value.sourceId, result.value);
+    const results = await Promise.allSettled(chosen.map((source) => this.#loadNext(source, request, signal)));
     const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
     const bug = failures.find((reason) => !(reason instanceof DaemonError));
     if (failures.length > 0) throw bug ?? failures[0];
+  }
+
+  /** One load of a source at a time: one that outlived its reload's deadline must not end after a later one. */
+  #loadNext(source: Source, request: LoadRequest, signal: AbortSignal): Promise<void> {
+    const before = this.#loading.get(source.id) ?? Promise.resolve();
+    const load = before.then(async () => void this.#newest.set(source.id, await source.load(request, signal)));
+    this.#loading.set(
+      source.id,
+      load.catch(() => {}),
+    );
+    return load;
   }
 
   /** The newest of everything. */

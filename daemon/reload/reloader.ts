@@ -126,7 +126,8 @@ export class Reloader {
     signal: AbortSignal,
   ): Promise<ReloadOutcome> {
     try {
-      await this.#inTime(this.#layers.load(sourceIds, request, signal), signal);
+      const loading = this.#layers.load(sourceIds, request, signal);
+      await this.#inTime(loading, signal).catch((error) => this.#tooLate(error, loading, sourceIds));
       return request.fresh ? this.#commit(this.#layers.newest, cause) : this.#commitBest(sourceIds, cause);
     } catch (thrown) {
       // A bug of ours must not take away what is served: it is one more rejected reload, told as what it is.
@@ -193,6 +194,15 @@ export class Reloader {
     } finally {
       done.abort();
     }
+  }
+
+  /** What is read after the deadline is no less true: it is looked at again when it comes. */
+  #tooLate(error: unknown, loading: Promise<void>, sourceIds: ReadonlySet<string>): never {
+    const again = () => {
+      for (const sourceId of sourceIds) this.#parts.settle.add({ sourceId, reason: 'late' });
+    };
+    if (error instanceof DaemonError && error.code === 'deadline_exceeded') loading.then(again, again);
+    throw error;
   }
 
   #record(outcome: ReloadOutcome, actor: Actor, durationMs: number): ReloadRecord {
