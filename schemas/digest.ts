@@ -65,8 +65,7 @@ export class Digester {
     const body = isObject(value)
       ? `{${toHex(this.#sum(value, before, depth + 1, pathsThrough(key, depth, within)))}}`
       : sortedJson(value);
-    const text = `${JSON.stringify(key)}:${body}`;
-    return { high: murmur3(text, 0), low: murmur3(text, 1) };
+    return murmur3(`${JSON.stringify(key)}:${body}`, 0, 1);
   }
 }
 
@@ -85,22 +84,42 @@ function sortedJson(value: JsonValue): string {
   return `{${keys.map((key) => `${JSON.stringify(key)}:${sortedJson(value[key]!)}`).join(',')}}`;
 }
 
-/** MurmurHash3_x86_32 of a text's UTF-8 bytes (Austin Appleby, public domain: SMHasher, MurmurHash3.cpp). */
-export function murmur3(text: string, seed: number): number {
-  const isAscii = !/[^\0-\x7f]/.test(text);
-  const bytes = isAscii ? undefined : Buffer.from(text, 'utf8');
-  const length = bytes ? bytes.length : text.length;
-  const at = bytes ? (i: number) => bytes[i]! : (i: number) => text.charCodeAt(i);
-  let hash = seed;
-  let i = 0;
-  for (; i + 4 <= length; i += 4) {
-    hash ^= mixBlock(at(i) | (at(i + 1) << 8) | (at(i + 2) << 16) | (at(i + 3) << 24));
-    hash = (Math.imul((hash << 13) | (hash >>> 19), 5) + 0xe6546b64) | 0;
+/**
+ * MurmurHash3_x86_32 of a text's UTF-8 bytes under two seeds at once (Austin Appleby, public domain: SMHasher,
+ * MurmurHash3.cpp).
+ */
+export function murmur3(text: string, highSeed: number, lowSeed: number): Sum {
+  return hashBytes(text, highSeed, lowSeed) ?? hashBytes(bytesOf(text), highSeed, lowSeed, true)!;
+}
+
+/** One byte a character, or nothing when a character turns out to need more. */
+function hashBytes(text: string, highSeed: number, lowSeed: number, isBytes = false): Sum | undefined {
+  let high = highSeed;
+  let low = lowSeed;
+  let seen = 0;
+  const blocks = text.length & ~3;
+  for (let i = 0; i < blocks; i += 4) {
+    const a = text.charCodeAt(i);
+    const b = text.charCodeAt(i + 1);
+    const c = text.charCodeAt(i + 2);
+    const d = text.charCodeAt(i + 3);
+    seen |= a | b | c | d;
+    const block = mixBlock(a | (b << 8) | (c << 16) | (d << 24));
+    high = mixState(high ^ block);
+    low = mixState(low ^ block);
   }
   let tail = 0;
-  for (let j = length - 1; j >= i; j--) tail = (tail << 8) | at(j);
-  if (i < length) hash ^= mixBlock(tail);
-  return finish(hash ^ length);
+  for (let i = text.length - 1; i >= blocks; i--) {
+    seen |= text.charCodeAt(i);
+    tail = (tail << 8) | text.charCodeAt(i);
+  }
+  if (seen > 0x7f && !isBytes) return undefined;
+  const rest = mixBlock(tail);
+  return { high: finish(high ^ rest ^ text.length), low: finish(low ^ rest ^ text.length) };
+}
+
+function mixState(hash: number): number {
+  return (Math.imul((hash << 13) | (hash >>> 19), 5) + 0xe6546b64) | 0;
 }
 
 function mixBlock(block: number): number {
@@ -112,4 +131,8 @@ function finish(hash: number): number {
   let mixed = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
   return (mixed ^ (mixed >>> 16)) >>> 0;
+}
+
+function bytesOf(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1');
 }
