@@ -52,6 +52,7 @@ describe('the reloader', () => {
   let ends: ReloadRecord[];
   let a: ScriptedSource;
   let b: ScriptedSource;
+  let minIntervalMs = 0;
   const current = () => store.current!.settings;
   const hint = async (...sources: Source[]) => {
     for (const { id } of sources) settle.add({ sourceId: id, reason: 'test' });
@@ -80,7 +81,7 @@ describe('the reloader', () => {
       store,
       clock,
       deadlineMs: 1_000,
-      minIntervalMs: 0,
+      minIntervalMs,
       maxSnapshotBytes: 1_000,
       onStart: () => {},
       onEnd,
@@ -92,7 +93,7 @@ describe('the reloader', () => {
   });
   afterEach(async () => {
     stop.abort();
-    await clock.advance(5_000);
+    await clock.advance(20_000);
     await running;
   });
 
@@ -142,6 +143,27 @@ describe('the reloader', () => {
     slow.resolve({ b: 2 });
     await clock.advance(50);
     expect(current()).deep.equal({ a: 2, b: 2 });
+  });
+
+  describe('with a minimum interval', () => {
+    before(() => {
+      minIntervalMs = 10_000;
+    });
+    after(() => {
+      minIntervalMs = 0;
+    });
+
+    it('puts automatic reloads that far apart, gathers what comes meanwhile, and never makes an operator wait', async () => {
+      await hint(a);
+      await hint(a);
+      await hint(b);
+      expect(ends).length(2);
+      const asked = reloader.reloadAll({ cause: 'operator' }, stop.signal);
+      await clock.advance(0);
+      expect((await asked).kind).equal('unchanged');
+      await clock.advance(10_000);
+      expect(ends.map(({ cause }) => cause)).deep.equal(['start', 'file', 'operator', 'file']);
+    });
   });
 
   it('turns a bug in a source into one more rejected reload', async () => {
