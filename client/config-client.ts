@@ -135,9 +135,14 @@ export class ConfigClient<S> implements Config<S> {
   }
 
   setLink(link: Link): void {
-    if (link.kind === this.#link.kind && link.kind === 'live') return;
-    this.#link = link;
-    this.#events.emit('link', link);
+    const was = this.#link;
+    if (link.kind === 'live' && was.kind === 'live') return;
+    if (link.kind === 'stale' && was.kind === 'stale') {
+      if (link.reason === was.reason) return;
+      // It is stale since it first was, however often it has tried to come back.
+      this.#link = this.#snapshot ? { ...link, since: was.since } : link;
+    } else this.#link = link;
+    this.#tell('link', this.#link);
   }
 
   /** Takes the first settings as they are, at once. */
@@ -191,6 +196,17 @@ export class ConfigClient<S> implements Config<S> {
     } catch (error) {
       const isWatch = error instanceof WatchFailure;
       throw new Rejection(code, isWatch ? [error.path] : formatPaths(paths), isWatch ? error.cause : error, settings);
+    }
+  }
+
+  /** A listener that fails must not take the connection down with it. */
+  #tell(event: 'link', link: Link): void {
+    for (const listener of this.#events.listeners(event)) {
+      try {
+        listener(link);
+      } catch {
+        process.emitWarning(`a listener of '${event}' failed`, 'HotconfWarning');
+      }
     }
   }
 

@@ -144,12 +144,15 @@ export class LinkToDaemon {
 
   async #drain(): Promise<void> {
     this.#isAdopting = true;
-    while (this.#waiting && !this.#isClosed) {
-      const task = this.#waiting;
-      this.#waiting = undefined;
-      await task();
+    try {
+      while (this.#waiting && !this.#isClosed) {
+        const task = this.#waiting;
+        this.#waiting = undefined;
+        await task();
+      }
+    } finally {
+      this.#isAdopting = false;
     }
-    this.#isAdopting = false;
   }
 
   async #adopt(received: Received, frame: SnapshotFrame | PatchFrame, connection: Connection): Promise<void> {
@@ -206,11 +209,11 @@ export class LinkToDaemon {
       this.#parts.onRefused(
         new ClientError('refused', 'this user may not open the socket; see the mode and group of the view', error),
       );
+    this.#timer = setTimeout(() => this.open(), (this.#retryAfterMs ?? 0) + this.#backoff.next());
+    this.#retryAfterMs = undefined;
     this.#parts.onStale(
       this.#staleReason ?? (code ? `the daemon is not reachable: ${code}` : 'the connection was lost'),
     );
-    this.#timer = setTimeout(() => this.open(), (this.#retryAfterMs ?? 0) + this.#backoff.next());
-    this.#retryAfterMs = undefined;
   }
 
   /** Silence for this long ends the connection: a daemon that lives says something every 15 seconds. */

@@ -78,6 +78,7 @@ export class Daemon {
       state: () => this.#health.state,
       answer: (request, session) => this.#answer(request, session),
       onEvent: (event, session) => this.#onSession(event, session),
+      clean: (text) => redaction.clean(text),
     });
     this.#state = StateStore.open(options.stateDir);
     this.#store = new SnapshotStore({
@@ -180,11 +181,17 @@ export class Daemon {
     });
     this.#health.setProblems(this.#reloader.problems());
     try {
-      this.#state.addRecord(record);
+      this.#state.addRecord(this.#cleaned(record));
       this.#health.setDegraded('state', undefined);
     } catch (error) {
       this.#onUnsaved(error);
     }
+  }
+
+  /** A reason and an error are words of others, and are kept on disk. */
+  #cleaned(record: ReloadRecord): ReloadRecord {
+    const { reason, by, error } = record;
+    return { ...record, ...(this.#parts.redaction.cleanValue({ reason, by, error }) as Partial<ReloadRecord>) };
   }
 
   #onWatchHealth(): void {

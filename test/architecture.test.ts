@@ -107,6 +107,7 @@ describe('the architecture', () => {
       'daemon/daemon.ts': 'the composition root',
       'daemon/reload/reloader.ts': 'the pipeline read from top to bottom',
       'daemon/serve/session.ts': 'one state machine',
+      'daemon/serve/view-server.ts': 'the one wrapper around node-ipc',
       'daemon/sources/file-source.ts': 'the state of files: read, kept, bad, gone',
       'schemas/wire.ts': 'every frame of the protocol',
     };

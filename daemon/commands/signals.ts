@@ -3,10 +3,11 @@ import type { Log } from '../ops/log.ts';
 
 /**
  * Resolves with the reason to stop: SIGTERM or SIGINT. A second one ends the process at once. SIGHUP reloads; signals
- * that come during such a reload give one more together. Rejects when a part of the daemon has failed.
+ * that come during such a reload give one more together. To be called before the daemon starts, so that no signal finds
+ * nobody at home.
  */
 export function untilStopped(daemon: Daemon, log: Log): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const { promise, resolve } = Promise.withResolvers<string>();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       resolve(signal);
@@ -18,7 +19,6 @@ export function untilStopped(daemon: Daemon, log: Log): Promise<string> {
     'SIGHUP',
     coalesced(() => daemon.reload({ cause: 'signal' }), log),
   );
-  daemon.running.catch(reject);
   return promise;
 }
 

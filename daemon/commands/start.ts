@@ -1,4 +1,5 @@
 import { Daemon } from '../daemon.ts';
+import type { Snapshot } from '../model/snapshot.ts';
 import { systemClock } from '../ops/clock.ts';
 import { createLog } from '../ops/log.ts';
 import { adminSocket, type Options, viewSocket } from '../ops/options.ts';
@@ -24,15 +25,26 @@ export async function start(shared: SharedOptions, io: Io): Promise<number> {
   const daemon = new Daemon({ options, env: io.env, log, redaction });
   for (const option of options.inactive)
     log('warn', 'option_inactive', `${option} has no effect in this version`, { option });
-  const { revision, epoch } = await daemon.start();
+  const stopped = untilStopped(daemon, log);
+  const { revision, epoch } = await startHeld(daemon);
   log('info', 'daemon_ready', `serving revision ${revision}`, { ...readyFacts(options, daemon), revision, epoch });
   if (format === 'text' || options.environment === 'development')
     io.stderr.write(welcomeScreen(options, daemon.reports.summary()));
-  const stopped = await untilStopped(daemon, log);
-  log('info', 'daemon_stopping', `stopping: ${stopped}`, { reason: stopped });
+  const reason = await Promise.race([stopped, daemon.running.then(() => stopped)]);
+  log('info', 'daemon_stopping', `stopping: ${reason}`, { reason });
   await daemon.stop();
   await close();
   return 0;
+}
+
+/** The daemon's own timers keep no process alive, and until its sockets are there nothing else does. */
+async function startHeld(daemon: Daemon): Promise<Snapshot> {
+  const hold = setInterval(() => {}, 60_000);
+  try {
+    return await daemon.start();
+  } finally {
+    clearInterval(hold);
+  }
 }
 
 function readyFacts(options: Options, daemon: Daemon) {

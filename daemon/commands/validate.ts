@@ -42,7 +42,11 @@ async function issuesOf(shared: SharedOptions, io: Io): Promise<readonly Issue[]
         log,
       }),
     );
-    await layers.load(layers.sourceIds, { fresh: true, graceMs: 0 }, AbortSignal.timeout(options.reload.deadlineMs));
+    await layers.load(
+      layers.sourceIds,
+      { fresh: true, acceptGone: true, graceMs: 0 },
+      AbortSignal.timeout(options.reload.deadlineMs),
+    );
     const parts = layers.partsOf(layers.newest);
     validateCandidate(check, { settings: new Merger().merge(parts.map((part) => part.settings)), parts });
     return [];

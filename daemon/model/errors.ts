@@ -12,6 +12,8 @@ export interface ErrorFacts {
   readonly mend?: string;
   readonly issues?: readonly Issue[];
   readonly sourceId?: string;
+  /** The system's own code, such as `EACCES`. */
+  readonly systemCode?: string;
   readonly cause?: unknown;
 }
 

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../schemas/json.ts';
+import type { DaemonError } from './errors.ts';
 
 /** The kinds of source, lowest priority first. */
 export const sourceKinds = ['defaults', 'files', 'gcp', 'env'] as const;
@@ -20,6 +21,8 @@ export interface Layer {
   readonly parts: readonly LayerPart[];
   /** The names of the parts that this load read anew; the others are as they were. */
   readonly touched: ReadonlySet<string>;
+  /** A part that this load had to read is bad: {@link parts} has its last good content, and the burst is rejected. */
+  readonly failure?: DaemonError;
 }
 
 /** "Look again at this source." Never carries a value. */

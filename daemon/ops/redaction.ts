@@ -1,4 +1,4 @@
-import { isObject, type JsonValue } from '../../schemas/json.ts';
+import { isEqual, isObject, type JsonValue } from '../../schemas/json.ts';
 import { redacted } from '../model/secrecy.ts';
 
 /** Shorter values are too common in ordinary text to be looked for. */
@@ -20,7 +20,7 @@ export class Redaction {
   /** From now on the text values in `values` are secret. Costs nothing until the next text is cleaned. */
   remember(document: string, values: JsonValue): void {
     const kept = this.#documents.get(document) ?? [];
-    if (kept[0] === values) return;
+    if (isEqual(kept[0], values)) return;
     this.#documents.set(document, [values, ...kept.slice(0, 1)]);
     this.#unindexed.push({ values, count: 1 });
     if (kept[1] !== undefined) this.#unindexed.push({ values: kept[1], count: -1 });

@@ -67,7 +67,10 @@ function isListened(path: string): Promise<boolean> {
       socket.destroy();
       resolve(true);
     });
-    socket.once('error', () => resolve(false));
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => {
+      // Only these two say that nobody is there; a daemon that is busy, or that we may not ask, is not gone.
+      resolve(code !== 'ENOENT' && code !== 'ECONNREFUSED' && code !== 'ENOTSOCK');
+    });
   });
 }
 

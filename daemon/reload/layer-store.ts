@@ -34,7 +34,11 @@ export class LayerStore {
   /** One load of a source at a time: one that outlived its reload's deadline must not end after a later one. */
   #loadNext(source: Source, request: LoadRequest, signal: AbortSignal): Promise<void> {
     const before = this.#loading.get(source.id) ?? Promise.resolve();
-    const load = before.then(async () => void this.#newest.set(source.id, await source.load(request, signal)));
+    const load = before.then(async () => {
+      const layer = await source.load(request, signal);
+      this.#newest.set(source.id, layer);
+      if (layer.failure) throw layer.failure;
+    });
     this.#loading.set(
       source.id,
       load.catch(() => {}),
@@ -96,5 +100,7 @@ function overlayTouched(accepted: Layer | undefined, newest: Layer): Layer {
     const below = new Set(newest.parts.slice(0, i).map(({ name }) => name));
     parts.splice(parts.findLastIndex(({ name }) => below.has(name)) + 1, 0, part);
   }
-  return { ...newest, parts };
+  const isSame =
+    parts.length === newest.parts.length && parts.every(({ settings }, i) => settings === newest.parts[i]!.settings);
+  return isSame ? newest : { ...newest, parts };
 }

@@ -5,7 +5,7 @@ import type { Burst, Layer } from '../model/layer.ts';
 import { Merger } from '../model/merge.ts';
 import type { Actor, Candidate, Cause, ReloadOutcome, ReloadRecord, Snapshot } from '../model/snapshot.ts';
 import { type Clock, sleep, timestamp } from '../ops/clock.ts';
-import type { Source } from '../sources/source.ts';
+import type { LoadRequest, Source } from '../sources/source.ts';
 import { LayerStore } from './layer-store.ts';
 import type { SettleWindow } from './settle-window.ts';
 import { SizeMeter } from './size-meter.ts';
@@ -49,7 +49,7 @@ export class Reloader {
   readonly #merger = new Merger();
   readonly #meter = new SizeMeter();
   #tail: Promise<unknown> = Promise.resolve();
-  #full: Promise<ReloadOutcome> | undefined;
+  readonly #full = new Map<boolean, Promise<ReloadOutcome>>();
 
   constructor(parts: ReloaderParts) {
     this.#parts = parts;
@@ -61,19 +61,28 @@ export class Reloader {
     const { settle, clock, minIntervalMs } = this.#parts;
     for await (const burst of settle.bursts(signal)) {
       const actor = { cause: this.#causeOf(burst) };
-      await this.#exclusive(() => this.#reload(burst.sourceIds, { fresh: false, graceMs }, actor, signal));
+      await this.#exclusive(() =>
+        this.#reload(burst.sourceIds, { fresh: false, acceptGone: false, graceMs }, actor, signal),
+      );
       // What is hinted meanwhile waits in the settle window.
       await sleep(clock, minIntervalMs, signal);
     }
   }
 
-  /** Reads every source again, forgetting every cache. A call during such a reload joins it. */
+  /**
+   * Reads every source again, forgetting every cache. A call during such a reload joins it. A program may ask for it
+   * too, but only an operator's makes files that are gone take their values with them.
+   */
   reloadAll(actor: Actor, signal: AbortSignal): Promise<ReloadOutcome> {
-    const request = { fresh: true, graceMs: actor.cause === 'start' ? graceMs : 0 };
-    this.#full ??= this.#exclusive(() => this.#reload(this.#layers.sourceIds, request, actor, signal)).finally(() => {
-      this.#full = undefined;
-    });
-    return this.#full;
+    const acceptGone = actor.cause !== 'client';
+    const request = { fresh: true, acceptGone, graceMs: actor.cause === 'start' ? graceMs : 0 };
+    let full = this.#full.get(acceptGone);
+    if (!full) {
+      full = this.#exclusive(() => this.#reload(this.#layers.sourceIds, request, actor, signal));
+      this.#full.set(acceptGone, full);
+      full.finally(() => this.#full.delete(acceptGone)).catch(() => {});
+    }
+    return full;
   }
 
   /** What a reload would give now. Changes nothing. */
@@ -81,7 +90,7 @@ export class Reloader {
     const layers = new LayerStore(this.#parts.freshSources());
     const nothing = { changed: [], removed: [] };
     try {
-      await this.#inTime(layers.load(layers.sourceIds, { fresh: true, graceMs: 0 }, signal), signal);
+      await this.#inTime(layers.load(layers.sourceIds, { fresh: true, acceptGone: true, graceMs: 0 }, signal), signal);
       const { settings } = this.#candidate(layers, layers.newest);
       const { changed, removed } = compare(this.#parts.store.current?.settings ?? {}, settings);
       return { valid: true, issues: [], changed: formatPaths(changed), removed: formatPaths(removed) };
@@ -107,7 +116,7 @@ export class Reloader {
 
   async #reload(
     sourceIds: ReadonlySet<string>,
-    request: { fresh: boolean; graceMs: number },
+    request: LoadRequest,
     actor: Actor,
     signal: AbortSignal,
   ): Promise<ReloadOutcome> {
@@ -121,7 +130,7 @@ export class Reloader {
 
   async #attempt(
     sourceIds: ReadonlySet<string>,
-    request: { fresh: boolean; graceMs: number },
+    request: LoadRequest,
     { cause }: Actor,
     signal: AbortSignal,
   ): Promise<ReloadOutcome> {

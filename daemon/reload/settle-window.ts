@@ -34,11 +34,17 @@ export class SettleWindow {
 
   /** The bursts, until the signal aborts. */
   async *bursts(signal: AbortSignal): AsyncGenerator<Burst> {
-    while (!signal.aborted) {
-      await this.#hint(signal);
-      await this.#settled(signal);
-      if (signal.aborted) return;
-      yield this.#take();
+    const wake = () => this.#wake();
+    signal.addEventListener('abort', wake);
+    try {
+      while (!signal.aborted) {
+        await this.#hint(signal);
+        await this.#settled(signal);
+        if (signal.aborted) return;
+        yield this.#take();
+      }
+    } finally {
+      signal.removeEventListener('abort', wake);
     }
   }
 
@@ -52,7 +58,6 @@ export class SettleWindow {
     if (this.#hinted.size > 0 || signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {
       this.#wake = resolve;
-      signal.addEventListener('abort', () => resolve(), { once: true });
     });
   }
 

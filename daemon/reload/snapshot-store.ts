@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Digester } from '../../schemas/digest.ts';
 import type { JsonObject } from '../../schemas/json.ts';
 import { compare, type Difference, formatPaths, leavesOf } from '../../schemas/patch.ts';
@@ -32,9 +33,11 @@ export class SnapshotStore {
   readonly #digester = new Digester();
   readonly #secretPaths = new Set<string>();
   #current: Snapshot | undefined;
+  #epoch: string;
 
   constructor(parts: SnapshotStoreParts) {
     this.#parts = parts;
+    this.#epoch = parts.lineage.epoch;
   }
 
   get current(): Snapshot | undefined {
@@ -42,7 +45,7 @@ export class SnapshotStore {
   }
 
   get epoch(): string {
-    return this.#parts.lineage.epoch;
+    return this.#epoch;
   }
 
   /** How many of the current settings are secret. */
@@ -94,18 +97,22 @@ export class SnapshotStore {
   }
 
   #adopt(snapshot: Snapshot, kind: 'committed' | 'unchanged'): ReloadOutcome {
-    if (kind === 'committed') this.#save(snapshot);
-    this.#current = snapshot;
-    this.#parts.onCommit(snapshot);
-    return { kind, snapshot };
+    const isSaved = kind === 'unchanged' || this.#save(snapshot);
+    // A number that a restart would give again must not be of the lineage that a restart goes on with.
+    if (!isSaved && this.#epoch === this.#parts.lineage.epoch) this.#epoch = randomUUID();
+    this.#current = { ...snapshot, epoch: this.#epoch };
+    this.#parts.onCommit(this.#current);
+    return { kind, snapshot: this.#current };
   }
 
   // Saved before it is seen, so that no number is given twice.
-  #save({ revision, committedAt, digest }: Snapshot): void {
+  #save({ revision, committedAt, digest }: Snapshot): boolean {
     try {
       this.#parts.lineage.saveCommit(revision, committedAt, digest);
+      return true;
     } catch (error) {
       this.#parts.onUnsaved(error);
+      return false;
     }
   }
 

@@ -19,6 +19,8 @@ import type { View } from './view.ts';
 /** What a session needs of its socket. */
 export interface Line {
   write(frame: string | Buffer): void;
+  /** Bytes that are written and not yet taken by the program. */
+  pending(): number;
   /** Sends what is written and closes. */
   end(): void;
   destroy(): void;
@@ -34,6 +36,8 @@ export interface SessionParts {
   /** Answers a request; throws what is told to the program. */
   readonly answer: (request: Request, session: Session) => Promise<JsonValue>;
   readonly onEvent: (event: SessionEvent, session: Session) => void;
+  /** Takes secrets out of what a program says. */
+  readonly clean: (text: string) => string;
 }
 
 export type SessionEvent =
@@ -49,6 +53,8 @@ export type SubscriberState = 'waiting' | 'current' | 'pending' | 'late' | 'reje
 const pendingAfterMs = 10_000;
 const lateAfterMs = 30_000;
 const maxOpenRequests = 8;
+/** Bytes of answers that a program may leave unread before it gets no more. */
+const maxPendingAnswers = 1024 * 1024;
 
 /**
  * One program's connection. It has one slot: while an answer to a snapshot is outstanding nothing more is sent, and
@@ -226,8 +232,10 @@ export class Session {
     this.offer();
   }
 
-  #onNack(nack: Nack): void {
-    if (!this.#answered(nack.nonce)) return;
+  #onNack(said: Nack): void {
+    if (!this.#answered(said.nonce)) return;
+    const { clean } = this.#parts;
+    const nack = { ...said, code: clean(said.code), message: clean(said.message), paths: said.paths.map(clean) };
     this.#lastNack = nack;
     this.#parts.onEvent({ kind: 'rejected', nack }, this);
     this.offer();
@@ -259,7 +267,7 @@ export class Session {
 
   async #onRequest(request: Request): Promise<void> {
     const { id } = request;
-    if (this.#openRequests >= maxOpenRequests)
+    if (this.#openRequests >= maxOpenRequests || this.#parts.line.pending() > maxPendingAnswers)
       return this.#send('response', { id, ok: false, code: 'busy', message: 'too many open requests' });
     this.#openRequests++;
     try {

@@ -33,6 +33,7 @@ export interface ViewServerParts {
   readonly state: () => DaemonState;
   readonly answer: (request: Request, session: Session) => Promise<JsonValue>;
   readonly onEvent: (event: SessionEvent, session: Session) => void;
+  readonly clean: (text: string) => string;
 }
 
 /** What an unfinished frame may take. */
@@ -125,9 +126,10 @@ export class ViewServer {
   }
 
   #connected(socket: Socket): void {
-    const { view, clock, maxFrameBytes, state, answer, onEvent } = this.#parts;
+    const { view, clock, maxFrameBytes, state, answer, onEvent, clean } = this.#parts;
     const line = {
-      write: (frame: string | Buffer) => void this.#ipc.server.write(socket, frame),
+      write: (frame: string | Buffer) => this.#write(socket, frame),
+      pending: () => socket.writableLength,
       end: () => this.#hangUp(socket),
       destroy: () => socket.destroy(),
     };
@@ -135,12 +137,28 @@ export class ViewServer {
       onEvent(event, from);
       this.#checkAnswers();
     };
-    const session = new Session({ id: randomUUID(), view, line, clock, maxFrameBytes, state, answer, onEvent: told });
+    const session = new Session({
+      id: randomUUID(),
+      view,
+      line,
+      clock,
+      maxFrameBytes,
+      state,
+      answer,
+      onEvent: told,
+      clean,
+    });
     this.#sessions.set(socket, session);
     const cancel = clock.after(helloWithinMs, () => {
       if (!session.isLive) session.refuse('hello_timeout', `no hello within ${helloWithinMs} ms`, false);
     });
     socket.once('close', cancel);
+  }
+
+  /** A program that asks and never reads would hold ever more of our memory; it is cut off instead. */
+  #write(socket: Socket, frame: string | Buffer): void {
+    if (socket.writableLength > 2 * this.#parts.maxFrameBytes) socket.destroy();
+    else this.#ipc.server.write(socket, frame);
   }
 
   #hangUp(socket: Socket): void {

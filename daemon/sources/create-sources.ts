@@ -1,3 +1,6 @@
+import type { JsonObject, JsonValue } from '../../schemas/json.ts';
+import { leavesOf } from '../../schemas/patch.ts';
+import { valueAt } from '../../schemas/paths.ts';
 import type { AppSchema } from '../model/app-schema.ts';
 import type { Clock } from '../ops/clock.ts';
 import type { Log } from '../ops/log.ts';
@@ -34,7 +37,7 @@ export function createSources({ options, env, schema, redaction, clock, log, onW
         roots: [defaults],
         naming: {},
         modeCheck: 'off',
-        onParsed: () => {},
+        onParsed: (part, settings) => redaction.remember(part, markedSecret(schema, settings)),
       }),
     );
   }
@@ -43,4 +46,9 @@ export function createSources({ options, env, schema, redaction, clock, log, onW
   }
   if (envOptions) sources.push(createEnvSource(envOptions, env, schema, secret));
   return sources;
+}
+
+/** Defaults are not secret, but for what the schema marks. */
+function markedSecret(schema: AppSchema, settings: JsonObject): JsonValue {
+  return leavesOf(settings).flatMap((path) => (schema.secrecy(path) === true ? [valueAt(settings, path)!] : []));
 }

@@ -59,6 +59,8 @@ export class FileSource implements Source {
   readonly #warned = new Set<string>();
   #dirty = new Set<string>();
   #isAllDirty = true;
+  #touched = new Set<string>();
+  #acceptsGone = false;
   #hint: (reason: string, path?: string) => void = () => {};
 
   constructor(parts: FileSourceParts) {
@@ -77,24 +79,25 @@ export class FileSource implements Source {
     const dirty = this.#takeDirty(request.fresh);
     const until = clock.monotonic() + request.graceMs;
     const before = new Map([...this.#records].map(([path, record]) => [path, { ...record }]));
+    this.#acceptsGone = request.acceptGone;
     let examined = await this.#examine(dirty, request.fresh);
     while (examined.some(({ problem }) => mayPass(problem)) && clock.monotonic() < until && !signal.aborted) {
       await sleep(clock, lookAgainMs, signal);
       examined = await this.#examine(dirty, false);
     }
-    const gone = examined.filter((record) => this.#mayDrop(record, request.fresh));
-    throwNewProblems(
+    const gone = examined.filter((record) => this.#mayDrop(record, request.acceptGone));
+    const failure = newProblem(
       examined.filter((record) => !gone.includes(record)),
       before,
       request.fresh,
     );
-    for (const { member } of gone) this.#records.delete(member.path);
-    const touched = examined.filter(({ member, settings }) => before.get(member.path)?.settings !== settings);
-    return {
-      sourceId: this.id,
-      parts: await this.#layerParts(),
-      touched: new Set([...touched, ...gone].map(({ member }) => member.name)),
-    };
+    if (!failure) for (const { member } of gone) this.#records.delete(member.path);
+    const changed = examined.filter(({ member, settings }) => before.get(member.path)?.settings !== settings);
+    for (const { member } of [...changed, ...gone]) this.#touched.add(member.name);
+    const touched = this.#touched;
+    // What a rejected burst has touched is still to be served, by the next one.
+    if (!failure) this.#touched = new Set();
+    return { sourceId: this.id, parts: this.#layerParts(), touched: new Set(touched), ...(failure && { failure }) };
   }
 
   async watch(onHint: OnHint): Promise<AsyncDisposable> {
@@ -176,11 +179,13 @@ export class FileSource implements Source {
       await this.#read(record, fresh);
       delete record.problem;
     } catch (error) {
-      if (!(error instanceof DaemonError)) throw error;
       // A failed reading must not hide behind an equal hash when the old content comes back.
       delete record.hash;
-      record.problem = error.ofSource(this.id);
-      if (error.code === 'source_missing' && this.#mayBeMissing(record)) delete record.problem;
+      const problem = error instanceof DaemonError ? error : unforeseen(error, path);
+      // Nothing was learnt of the file, so it is as if it had not been read.
+      if (problem.code === 'internal') record.version = '';
+      record.problem = problem.ofSource(this.id);
+      if (problem.code === 'source_missing' && this.#mayBeMissing(record)) delete record.problem;
     }
   }
 
@@ -205,7 +210,7 @@ export class FileSource implements Source {
       naming,
       rules: rulesOfContent,
     });
-    if (settings === 'nothing' && record.settings && !fresh) throw onlyComments(member.path);
+    if (settings === 'nothing' && record.settings && !this.#acceptsGone) throw onlyComments(member.path);
     const read = settings === 'nothing' ? Object.freeze({}) : settings;
     // The same content stays the same object, so that nothing downstream takes it for new.
     if (!record.settings || !isEqual(record.settings, read)) record.settings = read;
@@ -245,10 +250,10 @@ export class FileSource implements Source {
   }
 
   /** A file that is gone may go when the operator said so, or when nothing is lost with it. */
-  #mayDrop({ member, settings, problem }: FileRecord, fresh: boolean): boolean {
+  #mayDrop({ member, settings, problem }: FileRecord, acceptGone: boolean): boolean {
     if (problem?.code !== 'source_missing') return false;
     const isOfFolder = member.path !== member.root.path;
-    if (fresh) return settings !== undefined && (isOfFolder || member.root.optional);
+    if (acceptGone) return settings !== undefined && (isOfFolder || member.root.optional);
     if (!isOfFolder) return false;
     const others = this.#records.values().filter((record) => record.member.path !== member.path && !record.problem);
     const left = [...others].map((record) => record.settings);
@@ -257,7 +262,7 @@ export class FileSource implements Source {
     );
   }
 
-  async #layerParts(): Promise<readonly LayerPart[]> {
+  #layerParts(): readonly LayerPart[] {
     const order = this.#parts.roots;
     const records = [...this.#records.values()].filter(({ settings }) => settings !== undefined);
     records.sort(
@@ -315,7 +320,16 @@ function mayPass(problem: DaemonError | undefined): boolean {
 }
 
 function isUnreadable(problem: DaemonError | undefined): boolean {
-  return problem?.code === 'source_unreadable';
+  return problem?.facts.systemCode === 'EACCES' || problem?.facts.systemCode === 'EPERM';
+}
+
+function unforeseen(error: unknown, subject: string): DaemonError {
+  const kind = error instanceof Error ? error.name : typeof error;
+  return new DaemonError('internal', `could not be read: ${kind}`, {
+    subject,
+    cause: error,
+    mend: 'please report this',
+  });
 }
 
 function onlyComments(subject: string): DaemonError {
@@ -324,20 +338,19 @@ function onlyComments(subject: string): DaemonError {
 }
 
 /** A problem that was told before blocks nothing again; one that an operator's reload meets is told again. */
-function throwNewProblems(
+function newProblem(
   examined: readonly FileRecord[],
   before: ReadonlyMap<string, FileRecord>,
   fresh: boolean,
-): void {
+): DaemonError | undefined {
   const bad = examined.filter(({ member, problem, version }) => {
     const was = before.get(member.path);
     return problem && (fresh || !was?.problem || was.version !== version);
   });
   const [first, ...more] = bad.map(({ problem }) => problem!);
-  if (!first) return;
-  if (more.length === 0) throw first;
+  if (!first || more.length === 0) return first;
   const issues = [first, ...more].map(({ code, message }) => ({ path: '', keyword: code, message }));
   const all = new DaemonError(first.code, '', { ...first.facts, issues });
   all.message = `${first.message}, and ${more.length} more`;
-  throw all;
+  return all;
 }

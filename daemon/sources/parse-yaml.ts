@@ -44,6 +44,14 @@ export function parseYamlText(text: string, rules: ParseRules): JsonValue | unde
       column: col,
     });
   }
+  // Another version has other types: dates, binary, and `yes` for true.
+  if (document.directives.yaml.version !== '1.2') {
+    throw new DaemonError('source_malformed', 'asks for another YAML than 1.2', {
+      subject: rules.subject,
+      line: 1,
+      mend: 'take the %YAML line out',
+    });
+  }
   if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) return undefined;
   checkNodes(document, rules, lineCounter);
   return toJson(document, rules);

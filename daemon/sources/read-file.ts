@@ -1,5 +1,5 @@
 import { type BigIntStats, constants } from 'node:fs';
-import { type FileHandle, lstat, open, realpath, stat } from 'node:fs/promises';
+import { type FileHandle, lstat, open, readlink, realpath, stat } from 'node:fs/promises';
 import { sep } from 'node:path';
 import { DaemonError, systemCode } from '../model/errors.ts';
 
@@ -56,7 +56,7 @@ async function readOnce(path: string, rules: ReadRules): Promise<ReadResult | un
   const file = await openFile(path);
   try {
     const before = await file.stat({ bigint: true });
-    const warning = await check(path, before, rules);
+    const warning = await check(path, file.fd, before, rules);
     const bytes = Buffer.allocUnsafe(Number(before.size));
     const { bytesRead } = await file.read(bytes, 0, bytes.length, 0);
     const after = await file.stat({ bigint: true });
@@ -85,12 +85,13 @@ async function openFile(path: string): Promise<FileHandle> {
 
 async function check(
   path: string,
+  handle: number,
   file: BigIntStats,
   { root, maxBytes, modeCheck }: ReadRules,
 ): Promise<string | undefined> {
   const refuse = (what: string, mend: string) => new DaemonError('source_insecure', what, { subject: path, mend });
   if (!file.isFile()) throw refuse('is not a regular file', 'name a file, not a folder, device, socket or pipe');
-  if (root && !(await realpath(path)).startsWith((await realpath(root)) + sep))
+  if (root && !(await openedPath(path, handle)).startsWith((await realpath(root)) + sep))
     throw refuse(`leads out of ${root}`, 'put the file itself there, not a link');
   if (Number(file.size) > maxBytes) {
     throw new DaemonError('source_too_large', `has ${file.size} bytes, over limits.fileSize of ${maxBytes}`, {
@@ -102,6 +103,11 @@ async function check(
   const doubt = await doubtAbout(path, file);
   if (doubt && modeCheck === 'strict') throw refuse(doubt.what, doubt.mend);
   return doubt && `${path}: ${doubt.what} (${doubt.mend})`;
+}
+
+/** Where the opened file really is. Asking by its name again could be answered for another file. */
+function openedPath(path: string, handle: number): Promise<string> {
+  return readlink(`/proc/self/fd/${handle}`).catch(() => realpath(path));
 }
 
 async function doubtAbout(path: string, file: BigIntStats): Promise<{ what: string; mend: string } | undefined> {
@@ -135,6 +141,7 @@ function explain(error: unknown, path: string): unknown {
     });
   return new DaemonError('source_unreadable', `cannot be read: ${code}`, {
     subject: path,
+    systemCode: code,
     mend: 'make it readable for this user',
   });
 }

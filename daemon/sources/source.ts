@@ -2,8 +2,10 @@ import type { DaemonError } from '../model/errors.ts';
 import type { ChangeHint, Layer, SourceKind } from '../model/layer.ts';
 
 export interface LoadRequest {
-  /** Forget every cache and accept what is gone: an operator asked, or it is the start. */
+  /** Forget every cache and read everything. */
   readonly fresh: boolean;
+  /** Files that are gone may take their values with them: an operator asked, or it is the start. */
+  readonly acceptGone: boolean;
   /** How long a part may be missing, empty or malformed before that is an error, in milliseconds. */
   readonly graceMs: number;
 }
@@ -26,8 +28,8 @@ export interface Source {
   /** What it reads, as a person would name it. */
   readonly describes: readonly string[];
   /**
-   * Reads what was hinted since the last load, or everything. Rejects with a `DaemonError` when a part that it had to
-   * read is bad; the part's last good content then stays, and {@link problem} tells until the part is good again.
+   * Reads what was hinted since the last load, or everything. When a part that it had to read is bad, the layer has the
+   * part's last good content and says so by `failure`; {@link problem} tells until the part is good again.
    */
   load(request: LoadRequest, signal: AbortSignal): Promise<Layer>;
   /** What is wrong with it now. A part that is bad has kept its last good content. */

@@ -62,6 +62,7 @@ async function withHotconf(): Promise<number[]> {
     state: () => ({ kind: 'ready', since: '', sources: [] }),
     answer: async () => null,
     onEvent: silent,
+    clean: (text) => text,
   });
   const digester = new Digester();
   let before: JsonObject | undefined;

@@ -115,6 +115,22 @@ export function describeConfig(name: string, kit: () => ConfigKit): void {
       expect(links).deep.equal(['stale', 'live']);
     });
 
+    it('is not harmed by listeners that fail', async () => {
+      const config = await kit().open();
+      config.on('link', () => {
+        throw new Error('a listener of link');
+      });
+      config.on('change', () => {
+        throw new Error('a listener of change');
+      });
+      await kit().loseDaemon();
+      await until('it is stale', () => config.link.kind === 'stale');
+      await kit().bringBack();
+      await until('it is live', () => config.link.kind === 'live');
+      await commit('after-all-that');
+      await until('it still follows', () => config.settings.database.url === 'after-all-that');
+    });
+
     it('answers reload, validate and summary', async () => {
       const config = await kit().open();
       expect(await config.reload({ reason: 'test' })).include({ outcome: 'unchanged', revision: 1 });

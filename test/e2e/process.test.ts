@@ -64,6 +64,25 @@ describe('the daemon as a process', () => {
     expect(daemon.logged('config_reload_started').length - before).within(1, 2);
   });
 
+  it('waits for a half-written file at start without hot reload too, and says why it gives up', async () => {
+    const file = layExample(scratch(), { hotReload: false });
+    scratch().write('secrets/app.yaml', 'database: {');
+    const daemon = run(['start', '--config', file]);
+    expect(await daemon.ended()).equal(65);
+    expect(daemon.lastWords).contain('app.yaml');
+  });
+
+  it('is not killed by a SIGHUP while it starts', async () => {
+    const file = layExample(scratch());
+    scratch().write('secrets/app.yaml', '');
+    const daemon = run(['start', '--config', file]);
+    await until('it has begun', () => daemon.stdout.includes('config_reload_started'));
+    daemon.child.kill('SIGHUP');
+    edit('in-time');
+    await daemon.ready();
+    expect((await program()).settings.database.url).equal('in-time');
+  });
+
   it('opens no inspector on SIGUSR1', async () => {
     const daemon = await start().ready();
     daemon.child.kill('SIGUSR1');

@@ -197,6 +197,19 @@ describe('delivery to programs', () => {
     expect(links).deep.equal(['stale', 'live']);
   });
 
+  it('is stale since it first was, however often it tries to come back', async () => {
+    await daemon().start();
+    const config = await daemon().connect();
+    await daemon().daemon!.stop();
+    await until('it is stale', () => config.link.kind === 'stale');
+    const since = () => (config.link.kind === 'stale' ? config.link.since.getTime() : 0);
+    const first = since();
+    await quietFor(700);
+    expect(since()).equal(first);
+    await daemon().start();
+    await until('it is back', () => config.link.kind === 'live');
+  });
+
   it('lets a stopped program cost nobody else anything', async () => {
     await daemon().start();
     const stuck = program().hello();

@@ -167,10 +167,67 @@ describe('the pipeline, from a file to a program', () => {
     rmSync(daemon().scratch.path('secrets/extra.yaml'));
     expect(await daemon().reloaded(2)).include({ code: 'source_missing' });
     expect(config.settings.features.extra).equal(true);
-    expect((await config.reload({ reason: 'it is meant' })).outcome).equal('committed');
-    expect(config.settings.features).not.property('extra');
+    // A program may ask for a reload, but not decide about a loss.
+    expect(await config.reload()).include({ outcome: 'rejected', code: 'source_missing' });
+    expect(daemon().daemon!.reports.history()[0]).include({ cause: 'client', by: 'test' });
+    const reason = `meant, as ${daemon().canaries[0]} said`;
+    expect((await daemon().daemon!.reload({ cause: 'operator', reason })).kind).equal('committed');
+    await until('it is gone', () => !Object.hasOwn(config.settings.features, 'extra'));
     expect(daemon().daemon!.reports.status().state.kind).equal('ready');
-    expect(daemon().daemon!.reports.history()[0]).include({ cause: 'client', by: 'test', reason: 'it is meant' });
+    expect(daemon().daemon!.reports.history()[0]).include({ cause: 'operator', reason: 'meant, as [redacted] said' });
+  });
+
+  it('serves a good file that changed together with a bad one as soon as anything else goes through', async () => {
+    const config = await (await daemon().start()).connect();
+    daemon().scratch.write('secrets/app.yaml', 'database: { url: rotated }\n');
+    daemon().scratch.write('secrets/bad.yaml', 'features: [\n');
+    expect(await daemon().reloaded(2)).include({ code: 'source_malformed' });
+    expect(config.snapshot.revision).equal(1);
+    daemon().scratch.write('defaults.yaml', 'database: { poolSize: 6 }\n');
+    await until(
+      'both are served',
+      () => config.settings.database.url === 'rotated' && config.settings.database.poolSize === 6,
+    );
+  });
+
+  it('clears the staleness of a file that was mended while another one of its folder stays bad', async () => {
+    daemon().options.sources = {
+      defaults: './defaults.yaml',
+      files: [{ path: './secrets' }, { path: './one.yaml' }, { path: './two.yaml' }],
+    };
+    for (const name of ['one', 'two']) daemon().scratch.write(`${name}.yaml`, `features: { ${name}: true }\n`);
+    const config = await (await daemon().start()).connect();
+    const stale = () =>
+      daemon()
+        .daemon!.reports.status()
+        .state.sources.map(({ id }) => id);
+    for (const name of ['one', 'two']) daemon().scratch.write(`${name}.yaml`, `features: { ${name}: wrong-type }\n`);
+    await until('both are stale', () => stale().length === 2);
+    daemon().scratch.write('two.yaml', 'features: { two: false }\n');
+    await until('it is served', () => config.settings.features.two === false);
+    expect(stale()).deep.equal(['files:./one.yaml']);
+  });
+
+  it('takes another epoch when its numbers cannot be saved, for a restart would give them again', async () => {
+    const config = await (await daemon().start()).connect();
+    const { epoch } = config.snapshot;
+    const { StateStore } = await import('../../daemon/ops/state-store.ts');
+    const save = StateStore.prototype.saveCommit;
+    StateStore.prototype.saveCommit = () => {
+      throw new Error('the disk is full');
+    };
+    try {
+      daemon().scratch.write('secrets/app.yaml', 'database: { url: unsaved-1 }\n');
+      await until('it is served', () => config.settings.database.url === 'unsaved-1');
+    } finally {
+      StateStore.prototype.saveCommit = save;
+    }
+    expect(config.snapshot.epoch).not.equal(epoch);
+    await daemon().daemon!.stop();
+    daemon().scratch.write('secrets/app.yaml', 'database: { url: after-the-restart }\n');
+    await daemon().start();
+    await until('the program follows', () => config.settings.database.url === 'after-the-restart');
+    expect(config.snapshot).include({ epoch, revision: 2 });
   });
 
   it('takes a file renamed within its folder as no loss', async () => {

@@ -86,6 +86,7 @@ describe('a session', () => {
     const line = {
       write: (frame: string | Buffer) => void sent.push(decoded(frame) as never),
       end: () => void ends.push('end'),
+      pending: () => 0,
       destroy: () => void ends.push('destroy'),
     };
     const answer = async () => Promise.reject(Object.assign(new Error('no'), { code: 'not_permitted' }));
@@ -98,6 +99,7 @@ describe('a session', () => {
       state: () => ({ kind: 'ready', since: '', sources: [] }),
       answer,
       onEvent: (event) => void events.push(event),
+      clean: (text) => text.replaceAll('top-secret', '[redacted]'),
     });
   });
 
