@@ -1,6 +1,6 @@
 import type { ReloadRecord } from '../model/snapshot.ts';
 import { askDaemon } from './admin-client.ts';
-import { type Io, localTime, printJson, printLines, type SharedOptions } from './io.ts';
+import { type Io, localTime, printable, printJson, printLines, type SharedOptions } from './io.ts';
 
 /** Revisions: when, why, by whom, changed paths, outcome; rejected reloads too. Newest first. */
 export async function history(options: SharedOptions, io: Io): Promise<number> {
@@ -28,5 +28,7 @@ export function describeRecord({
   const more = paths.length > shownPaths ? ` and ${paths.length - shownPaths} more` : '';
   const what = error?.message ?? paths.slice(0, shownPaths).join(' ') + more;
   const why = [cause, by && `by ${by}`, reason && `"${reason}"`].filter(Boolean).join(' ');
-  return `${localTime(at)}  revision ${revision}  ${outcome.padEnd(9)}  ${why}  ${durationMs.toFixed(1)} ms  ${what}`.trimEnd();
+  return printable(
+    `${localTime(at)}  revision ${revision}  ${outcome.padEnd(9)}  ${why}  ${durationMs.toFixed(1)} ms  ${what}`.trimEnd(),
+  );
 }

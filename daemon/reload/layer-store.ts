@@ -73,6 +73,8 @@ export class LayerStore {
 
   /** Remembers why what these sources said is not served. */
   reject(sourceIds: ReadonlySet<string>, error: DaemonError): void {
+    // Before anything was accepted there is nothing that is served in its place.
+    if (this.#accepted.size === 0) return;
     for (const id of sourceIds) if (this.#newest.get(id) !== this.#accepted.get(id)) this.#rejections.set(id, error);
   }
 

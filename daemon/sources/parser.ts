@@ -62,12 +62,15 @@ export type ParseReply =
   | { readonly settings: JsonObject | undefined }
   | { readonly code: DaemonErrorCode; readonly message: string; readonly facts: ErrorFacts };
 
+/** Beside this file in the sources; in the build, whose other files are all in its `daemon` folder, where it was built to. */
+const workerFile = new URL(
+  import.meta.filename.endsWith('.ts') ? './parse-worker.ts' : './sources/parse-worker.js',
+  import.meta.url,
+);
+
 /** One worker a document: large ones are rare, and a worker that lives on would cost more memory than they do time. */
 function parseInWorker(text: string, format: 'yaml' | 'json', rules: ParseRules): Promise<JsonObject | undefined> {
-  const extension = import.meta.filename.endsWith('.ts') ? 'ts' : 'js';
-  const worker = new Worker(new URL(`./parse-worker.${extension}`, import.meta.url), {
-    workerData: { text, format, rules },
-  });
+  const worker = new Worker(workerFile, { workerData: { text, format, rules } });
   return new Promise((resolve, reject) => {
     worker.once('message', (reply: ParseReply) => {
       if ('settings' in reply) resolve(reply.settings);

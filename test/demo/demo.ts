@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -30,6 +30,13 @@ function play(name: string, script: string, args: readonly string[], show: (line
   });
 }
 
+/** Ends what was started, and leaves nothing behind. */
+async function end(): Promise<void> {
+  for (const child of children.reverse()) child.kill();
+  await Promise.all(children.map((child) => child.exitCode ?? new Promise((done) => child.once('exit', done))));
+  rmSync(folder, { recursive: true, force: true });
+}
+
 function until(pattern: RegExp): Promise<void> {
   return new Promise((resolve) => waiting.push({ pattern, resolve }));
 }
@@ -43,6 +50,15 @@ function edit(change: (text: string) => string): void {
 }
 
 cpSync(join(root, 'config'), folder, { recursive: true, filter: (path) => !/\/(run|state)$/.test(path) });
+
+// The story needs values that it knows, whatever the example's have been changed to.
+rmSync(join(folder, 'secrets'), { recursive: true });
+mkdirSync(join(folder, 'secrets'));
+writeFileSync(
+  file,
+  'database:\n  url: postgres://billing:example-password@db.internal:5432/billing\nllm:\n  geminiApiKey: example-key-0001\n',
+);
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end().then(() => process.exit(1)));
 
 tell('The daemon starts on a copy of the example in config/.');
 const ready = until(/^daemon .*daemon_ready/);
@@ -76,6 +92,4 @@ writeFileSync(file, good.replace('example-key-0001', 'example-key-0002'));
 await repaired;
 
 tell('That is all: no restart, and no program ever saw a bad set.');
-for (const child of children.reverse()) child.kill();
-await Promise.all(children.map((child) => child.exitCode ?? new Promise((done) => child.once('exit', done))));
-rmSync(folder, { recursive: true });
+await end();

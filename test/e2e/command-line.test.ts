@@ -1,4 +1,6 @@
+import { execFileSync } from 'node:child_process';
 import { chmodSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { hotconf, useProcesses } from '../support/daemon-process.ts';
 import { exampleOptions, layExample } from '../support/example.ts';
@@ -152,6 +154,20 @@ describe('the command line', () => {
     const help = await hotconf(['--help']);
     for (const command of ['start', 'status', 'get', 'watch', 'reload', 'validate', 'explain', 'history'])
       expect(help.stdout).contain(command);
+  });
+
+  it('is the same when built, with a file that is parsed in a worker too', async () => {
+    layExample(scratch());
+    const section = Array.from({ length: 3_000 }, (_, i) => `  key${i}: value-${i}\n`).join('');
+    scratch().write('secrets/large.yaml', `extra:\n${section}`);
+    const built = join(import.meta.dirname, '../../dist/daemon/main.js');
+    expect(execFileSync(built, ['validate', '--config', config()], { encoding: 'utf8' })).equal('valid\n');
+  });
+
+  it('shows the words of others on one line, whatever is in them', async () => {
+    await start();
+    await ask('reload', '--reason', 'a\u001b[31mb\nforged line');
+    expect((await ask('history')).stdout.split('\n')[0]).contain('"a?[31mb?forged line"');
   });
 
   it('finds its options by HOTCONF_CONFIG and in the usual places', async () => {
