@@ -59,6 +59,12 @@ describe('redaction', () => {
     expect(redaction.clean('second-secret')).equal('[redacted]');
   });
 
+  it('does not forget the value before when the same content is read again', () => {
+    const redaction = new Redaction();
+    for (const value of ['first-secret', 'second-secret', 'second-secret']) redaction.remember('d', { value });
+    expect(redaction.clean('first-secret')).equal('[redacted]');
+  });
+
   it('leaves short values alone, which would take ordinary text apart', () => {
     const redaction = new Redaction();
     redaction.remember('d', { port: 80, level: 'info' });

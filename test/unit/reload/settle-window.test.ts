@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { expect } from 'chai';
 import type { Burst } from '../../../daemon/model/layer.ts';
 import { SettleWindow } from '../../../daemon/reload/settle-window.ts';
@@ -54,6 +55,15 @@ describe('the settle window', () => {
     expect(bursts).length(2);
     await clock.advance(10_000);
     expect(bursts).length(2);
+  });
+
+  it('leaves nothing on its signal, however many bursts there were', async () => {
+    for (let i = 0; i < 5; i++) {
+      hint();
+      await clock.advance(50);
+    }
+    expect(bursts).length(5);
+    expect(getEventListeners(stop.signal, 'abort')).length(1);
   });
 
   it('does not wait at all when the quiet time is nothing', async () => {

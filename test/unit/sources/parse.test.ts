@@ -49,6 +49,7 @@ describe('parsing YAML and JSON', () => {
       `a: *${secret.slice(0, 6)}\n`,
       'f.yaml:1:4: an alias names an anchor that is not there',
     ],
+    ['yaml', 'another version of YAML', `%YAML 1.1\n---\na: ${secret}\n`, 'f.yaml:1: asks for another YAML than 1.2'],
     ['json', 'no JSON', `{"a": "${secret}",}`, 'f.yaml'],
     ['json', 'a duplicate key', `{"a": 1, "b": {"c": 1, "c": "${secret}"}}`, 'f.yaml:1: c: this key is given twice'],
     ['json', 'a forbidden key', `{"__proto__": {"x": "${secret}"}}`, 'f.yaml: __proto__: keys named __proto__'],
