@@ -52,6 +52,6 @@ async function issuesOf(shared: SharedOptions, io: Io): Promise<readonly Issue[]
     return [];
   } catch (error) {
     if (!(error instanceof DaemonError) || error.code === 'options_missing') throw error;
-    return error.facts.issues ?? [{ path: error.facts.path ?? '', keyword: error.code, message: error.message }];
+    return error.issues;
   }
 }

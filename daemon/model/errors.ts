@@ -36,6 +36,11 @@ export class DaemonError extends Error {
     return daemonErrors[this.code];
   }
 
+  /** What is wrong, one by one: the issues that it gathered, or itself as the only one. */
+  get issues(): readonly Issue[] {
+    return this.facts.issues ?? [{ path: this.facts.path ?? '', keyword: this.code, message: this.message }];
+  }
+
   /** The same failure, known to be of one source. */
   ofSource(sourceId: string): DaemonError {
     if (this.facts.sourceId) return this;

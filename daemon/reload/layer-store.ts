@@ -84,13 +84,6 @@ export class LayerStore {
     for (const { id, problem } of this.#sources) if (problem) problems.set(id, problem);
     return problems;
   }
-
-  get isPending(): boolean {
-    return (
-      this.#newest.size !== this.#accepted.size ||
-      this.#newest.entries().some(([id, layer]) => this.#accepted.get(id) !== layer)
-    );
-  }
 }
 
 /** The accepted parts, with those that the newest load touched replaced, put in their places, or taken out. */

@@ -96,10 +96,7 @@ export class Reloader {
       return { valid: true, issues: [], changed: formatPaths(changed), removed: formatPaths(removed) };
     } catch (error) {
       if (!(error instanceof DaemonError)) throw error;
-      const issues = error.facts.issues ?? [
-        { path: error.facts.path ?? '', keyword: error.code, message: error.message },
-      ];
-      return { valid: false, issues, ...nothing };
+      return { valid: false, issues: error.issues, ...nothing };
     }
   }
 

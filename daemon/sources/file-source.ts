@@ -85,7 +85,7 @@ export class FileSource implements Source {
       await sleep(clock, lookAgainMs, signal);
       examined = await this.#examine(dirty, false);
     }
-    const gone = examined.filter((record) => this.#mayDrop(record, request.acceptGone));
+    const gone = examined.filter((record) => this.#mayDrop(record));
     const failure = newProblem(
       examined.filter((record) => !gone.includes(record)),
       before,
@@ -250,10 +250,10 @@ export class FileSource implements Source {
   }
 
   /** A file that is gone may go when the operator said so, or when nothing is lost with it. */
-  #mayDrop({ member, settings, problem }: FileRecord, acceptGone: boolean): boolean {
+  #mayDrop({ member, settings, problem }: FileRecord): boolean {
     if (problem?.code !== 'source_missing') return false;
     const isOfFolder = member.path !== member.root.path;
-    if (acceptGone) return settings !== undefined && (isOfFolder || member.root.optional);
+    if (this.#acceptsGone) return settings !== undefined && (isOfFolder || member.root.optional);
     if (!isOfFolder) return false;
     const others = this.#records.values().filter((record) => record.member.path !== member.path && !record.problem);
     const left = [...others].map((record) => record.settings);
