@@ -110,7 +110,9 @@ describe('the daemon as a process', () => {
     await until('it is back', () => config.settings.database.url === 'after-the-kill');
   });
 
-  it('is killed 20 times under edits: programs converge, and revisions never go back within an epoch', async () => {
+  it('is killed 20 times under edits: programs converge, and revisions never go back within an epoch', async function () {
+    // Twenty starts of a process: as long as the machine needs for them.
+    this.timeout(120_000);
     let daemon = await start().ready();
     const programs = await Promise.all([program('one'), program('two'), program('three')]);
     const seen = programs.map((config) => {
