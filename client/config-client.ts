@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { deepFreeze, type JsonObject, type JsonValue } from '../schemas/json.ts';
 import { compare, formatPaths } from '../schemas/patch.ts';
 import { type Path, parsePath, valueAt } from '../schemas/paths.ts';
-import type { RequestKind } from '../schemas/wire.ts';
+import { maxInboundFrame, type RequestFields, type RequestKind, type RotationResult } from '../schemas/wire.ts';
 import { overlayEnvironment } from './env-overlay.ts';
 import { ClientError } from './errors.ts';
 import { Latest } from './latest.ts';
@@ -23,7 +23,8 @@ import { Watchers, WatchFailure } from './watchers.ts';
 
 /** What a config asks of whatever gives it snapshots. */
 export interface Remote {
-  request(kind: RequestKind, reason?: string): Promise<JsonValue>;
+  request(kind: RequestKind, fields?: RequestFields): Promise<JsonValue>;
+  readonly mayRotate: boolean;
   close(): Promise<void>;
 }
 
@@ -106,7 +107,7 @@ export class ConfigClient<S> implements Config<S> {
   }
 
   async reload({ reason }: { readonly reason?: string } = {}): Promise<ReloadResult> {
-    return (await this.#remote.request('reload', reason)) as unknown as ReloadResult;
+    return (await this.#remote.request('reload', reason === undefined ? {} : { reason })) as unknown as ReloadResult;
   }
 
   async validate(): Promise<ValidationResult> {
@@ -116,6 +117,18 @@ export class ConfigClient<S> implements Config<S> {
 
   async summary(): Promise<Summary> {
     return (await this.#remote.request('summary')) as unknown as Summary;
+  }
+
+  get supportsRotation(): boolean {
+    return this.#remote.mayRotate;
+  }
+
+  async rotateSecret(name: string, value: string | Uint8Array): Promise<RotationResult> {
+    const encoded = Buffer.from(value).toString('base64');
+    if (encoded.length > maxInboundFrame - 1_024)
+      throw new ClientError('usage', 'a value of more than 47 KiB is too large for this; use `hotconf rotate`');
+    if (encoded === '') throw new ClientError('usage', 'the new value is empty');
+    return (await this.#remote.request('rotate', { secret: name, value: encoded })) as unknown as RotationResult;
   }
 
   /** The settings with every secret replaced, as the daemon tells them apart. */

@@ -1,3 +1,4 @@
+import type { RotationResult } from '../schemas/wire.ts';
 import { connect } from './connect.ts';
 import { ClientError } from './errors.ts';
 import type { Config, ConnectOptions, DeepReadonly, ReloadResult, Summary, ValidationResult } from './types.ts';
@@ -37,6 +38,16 @@ export function validateConfiguration(): Promise<ValidationResult> {
 
 export function getConfigSummary(): Promise<Summary> {
   return sharedConfig().summary();
+}
+
+/** Whether {@link rotateSecret} is possible here; needs the view's `mayRotate`. */
+export function supportsRotation(): boolean {
+  return sharedConfig().supportsRotation;
+}
+
+/** Replaces a secret everywhere, or takes the new value back when it is rejected; see `Config.rotateSecret`. */
+export function rotateSecret(name: string, value: string | Uint8Array): Promise<RotationResult> {
+  return sharedConfig().rotateSecret(name, value);
 }
 
 /** Closes the shared connection; {@link initConfig} may then be called again. */

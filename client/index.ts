@@ -1,4 +1,5 @@
 export type { ClientErrorCode, Issue } from '../schemas/errors.ts';
+export type { Rejecting, RotationResult } from '../schemas/wire.ts';
 export { connect } from './connect.ts';
 export { ClientError } from './errors.ts';
 export {
@@ -7,6 +8,8 @@ export {
   getConfigSummary,
   initConfig,
   reloadConfig,
+  rotateSecret,
+  supportsRotation,
   validateConfiguration,
 } from './functions.ts';
 export { createMemoryConfig, type MemoryConfig, type MemoryConfigOptions } from './memory-config.ts';

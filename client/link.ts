@@ -2,6 +2,7 @@ import type { JsonValue } from '../schemas/json.ts';
 import {
   type PatchFrame,
   protocolVersion,
+  type RequestFields,
   type RequestKind,
   type Response,
   type SnapshotFrame,
@@ -47,6 +48,7 @@ export class LinkToDaemon {
   #connection: Connection | undefined;
   #isClosed = false;
   #isLive = false;
+  #mayRotate = false;
   #waiting: (() => Promise<void>) | undefined;
   #isAdopting = false;
   #retryAfterMs: number | undefined;
@@ -69,13 +71,18 @@ export class LinkToDaemon {
     this.#watch(welcomeWithinMs);
   }
 
-  request(kind: RequestKind, reason?: string): Promise<JsonValue> {
+  /** Programs of this view may rotate secrets. */
+  get mayRotate(): boolean {
+    return this.#mayRotate;
+  }
+
+  request(kind: RequestKind, fields: RequestFields = {}): Promise<JsonValue> {
     if (this.#isClosed) return Promise.reject(new ClientError('closed', 'the config is closed'));
     if (!this.#isLive)
       return Promise.reject(
         new ClientError('not_connected', 'the daemon is not connected now; try again when the link is live'),
       );
-    return this.#requests.add(kind, reason);
+    return this.#requests.add(kind, fields);
   }
 
   async close(): Promise<void> {
@@ -115,7 +122,8 @@ export class LinkToDaemon {
     else if (type === 'goodbye') this.#retryAfterMs = (data as { retryAfterMs?: number }).retryAfterMs;
   }
 
-  #onWelcome({ protocol, resume, limits }: Welcome): void {
+  #onWelcome({ protocol, resume, limits, rotation }: Welcome): void {
+    this.#mayRotate = rotation === true;
     if (protocol !== protocolVersion)
       return this.#refuse(
         new ClientError(

@@ -85,10 +85,13 @@ class MemoryRemote implements Remote {
     this.#config = config;
   }
 
+  readonly mayRotate = false;
+
   async request(kind: string) {
     const { snapshot, link } = this.#config();
     if (link.kind !== 'live') throw new ClientError('not_connected', 'the daemon is not connected now');
     const { revision, epoch, committedAt, settings } = snapshot;
+    if (kind === 'rotate') throw new ClientError('not_allowed', 'there is no Secret Manager behind a memory config');
     if (kind === 'reload') return { outcome: 'unchanged', revision, changed: [] };
     if (kind === 'validate') return { valid: true, issues: [] };
     if (kind === 'config') return settings as JsonObject;

@@ -1,5 +1,5 @@
 import type { JsonValue } from '../schemas/json.ts';
-import type { Request, RequestKind, Response } from '../schemas/wire.ts';
+import type { Request, RequestFields, RequestKind, Response } from '../schemas/wire.ts';
 import { ClientError } from './errors.ts';
 
 const withinMs = 60_000;
@@ -14,7 +14,7 @@ export class Requests {
     this.#send = send;
   }
 
-  add(kind: RequestKind, reason?: string): Promise<JsonValue> {
+  add(kind: RequestKind, fields: RequestFields): Promise<JsonValue> {
     const id = String(++this.#last);
     const { promise, resolve, reject } = Promise.withResolvers<JsonValue>();
     const timer = setTimeout(
@@ -22,7 +22,7 @@ export class Requests {
       withinMs,
     );
     this.#open.set(id, { resolve, reject });
-    this.#send({ id, kind, ...(reason && { reason }) });
+    this.#send({ id, kind, ...fields });
     return promise.finally(() => {
       clearTimeout(timer);
       this.#open.delete(id);

@@ -1,4 +1,5 @@
 import type { Issue } from '../schemas/errors.ts';
+import type { RotationResult } from '../schemas/wire.ts';
 
 /** Read-only to the leaves, as settings are served. */
 export type DeepReadonly<T> = T extends (infer Item)[] | readonly (infer Item)[]
@@ -127,6 +128,13 @@ export interface Config<S> extends AsyncDisposable {
   /** What a reload would give now. */
   validate(): Promise<ValidationResult>;
   summary(): Promise<Summary>;
+  /** Whether {@link rotateSecret} is possible here: the daemon has Secret Manager, and the view's `mayRotate` is set. */
+  readonly supportsRotation: boolean;
+  /**
+   * Adds a version to a secret and resolves when every program has accepted it, this one included. What the schema or a
+   * program rejects is taken back, and the result says who and why. At most 47 KiB; text is sent as UTF-8.
+   */
+  rotateSecret(name: string, value: string | Uint8Array): Promise<RotationResult>;
   /** Ends the connection. The settings stay readable. */
   close(): Promise<void>;
 }

@@ -18,10 +18,12 @@ import { SettleWindow } from './reload/settle-window.ts';
 import { SnapshotStore } from './reload/snapshot-store.ts';
 import { loadAppSchema } from './reload/validate-candidate.ts';
 import { createFrameCheck } from './serve/check-frame.ts';
+import { Rotation } from './serve/rotation.ts';
 import type { Session, SessionEvent } from './serve/session.ts';
 import { View } from './serve/view.ts';
 import { ViewServer } from './serve/view-server.ts';
 import { createSources } from './sources/create-sources.ts';
+import { GcpSource } from './sources/gcp/gcp-source.ts';
 import type { Source } from './sources/source.ts';
 
 export interface DaemonParts {
@@ -35,6 +37,8 @@ export interface DaemonParts {
 /** What a frame needs besides the settings: its head, and the names of what changed. */
 const frameOverheadBytes = 1024 * 1024;
 const answersWithinMs = 5_000;
+/** A rotation is not over before the programs have answered; so long it may take. */
+const rotationWithinMs = 30_000;
 
 /**
  * The composition root: builds each part once and starts them in order. State folder, sources armed, everything read,
@@ -51,6 +55,7 @@ export class Daemon {
   readonly #reloader: Reloader;
   readonly #server: ViewServer;
   readonly #admin: AdminServer;
+  readonly #rotation: Rotation;
   readonly #stop = new AbortController();
   readonly #started: (() => Promise<void> | void)[] = [];
   #reloading: Promise<void> = Promise.resolve();
@@ -61,7 +66,16 @@ export class Daemon {
     const { options, log, env, redaction } = parts;
     const clock = parts.clock ?? systemClock;
     const { schema, validate } = loadAppSchema(options.schema);
-    const sourceParts = { options, env, schema, redaction, clock, log, onWatchHealth: () => this.#onWatchHealth() };
+    const sourceParts = {
+      options,
+      env,
+      schema,
+      redaction,
+      clock,
+      log,
+      onWatchHealth: () => this.#onWatchHealth(),
+      instance: () => this.#state.epoch,
+    };
     this.#sources = createSources(sourceParts);
     prepareRuntimeFolder(options.runtimeDir);
     this.#health = new Health({ clock, log, onChange: (state) => this.#server.tellState(state) });
@@ -76,6 +90,7 @@ export class Daemon {
       clock,
       log,
       state: () => this.#health.state,
+      mayRotate: options.view.mayRotate && options.sources.gcp !== undefined,
       answer: (request, session) => this.#answer(request, session),
       onEvent: (event, session) => this.#onSession(event, session),
       clean: (text) => redaction.clean(text),
@@ -102,6 +117,14 @@ export class Daemon {
       onStart: ({ cause }) => log('info', 'config_reload_started', `reading (${cause})`, { trigger: cause }),
       onEnd: (record, outcome) => this.#onReload(record, outcome),
     });
+    const gcp = this.#sources.find((source) => source instanceof GcpSource);
+    this.#rotation = new Rotation({
+      source: gcp,
+      reload: (actor) => this.#reloader.reloadNow(new Set([gcp!.id]), actor, this.#stop.signal),
+      answersTo: (revision) => this.#server.answersTo(revision, rotationWithinMs),
+      log,
+      signal: this.#stop.signal,
+    });
     const history = (limit?: number) => this.#state.records(limit);
     const views = () => [{ name: view.name, path: viewSocket(options), server: this.#server }];
     this.reports = new Reports({
@@ -121,6 +144,7 @@ export class Daemon {
       reload: (actor) => this.reload(actor),
       preview: () => this.#reloader.preview(this.#stop.signal),
       allAnswered: () => this.#server.allAnswered(answersWithinMs),
+      rotate: (request) => this.#rotation.rotate(request, { cause: 'operator' }),
       log,
     });
   }
@@ -128,6 +152,7 @@ export class Daemon {
   /** Resolves when the first snapshot is served. Throws why it cannot be; everything is then stopped again. */
   async start(): Promise<Snapshot> {
     this.#started.push(() => this.#state.close());
+    for (const source of this.#sources) this.#started.push(() => source.close());
     try {
       // Armed before it is read, so that nothing falls between.
       if (this.#parts.options.hotReload) await this.#watchSources();
@@ -195,8 +220,9 @@ export class Daemon {
   }
 
   #onWatchHealth(): void {
-    const polling = this.#sources.find(({ watchHealth }) => watchHealth.mode === 'polling');
-    this.#health.setDegraded('watch', polling && `${polling.id} is polled: ${polling.watchHealth.problem}`);
+    const unwell = this.#sources.find(({ watchHealth }) => watchHealth.problem !== undefined);
+    const how = unwell?.watchHealth.mode === 'polling' ? ' is polled' : '';
+    this.#health.setDegraded('watch', unwell && `${unwell.id}${how}: ${unwell.watchHealth.problem}`);
   }
 
   #onUnsaved(error: unknown): void {
@@ -205,10 +231,12 @@ export class Daemon {
     this.#health.setDegraded('state', reason);
   }
 
-  async #answer({ kind, reason }: Request, session: Session): Promise<JsonValue> {
+  async #answer(request: Request, session: Session): Promise<JsonValue> {
+    const { kind, reason } = request;
     if (kind === 'summary') return this.reports.summary() as unknown as JsonValue;
     if (kind === 'config') return this.reports.config();
     if (kind === 'validate') return (await this.#reloader.preview(this.#stop.signal)) as unknown as JsonValue;
+    if (kind === 'rotate') return this.#rotate(request, session);
     if (!this.#parts.options.view.mayReload)
       throw new DaemonError('not_permitted', 'this view may not reload', { mend: 'set mayReload for the view' });
     const outcome = await this.reload({ cause: 'client', by: session.name, ...(reason && { reason }) });
@@ -220,6 +248,15 @@ export class Daemon {
       };
     const { code, message, facts } = outcome.error;
     return { outcome: 'rejected', code, message, issues: (facts.issues ?? []) as unknown as JsonValue };
+  }
+
+  async #rotate({ secret = '', value = '' }: Request, { name }: Session): Promise<JsonValue> {
+    if (!this.#parts.options.view.mayRotate)
+      throw new DaemonError('not_permitted', 'this view may not rotate secrets', {
+        mend: 'set mayRotate for the view',
+      });
+    const request = { secret, value: Buffer.from(value, 'base64') };
+    return (await this.#rotation.rotate(request, { cause: 'client', by: name })) as unknown as JsonValue;
   }
 
   #onSession(event: SessionEvent, session: Session): void {

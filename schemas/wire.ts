@@ -43,6 +43,8 @@ export interface Welcome {
   readonly limits: { readonly inboundFrame: number; readonly outboundFrame: number; readonly heartbeatMs: number };
   readonly view: string;
   readonly state: DaemonState;
+  /** Programs of this view may rotate secrets. */
+  readonly rotation?: boolean;
 }
 
 export interface DaemonState {
@@ -89,12 +91,18 @@ export interface Nack {
   readonly message: string;
 }
 
-export type RequestKind = 'reload' | 'validate' | 'summary' | 'config';
+export type RequestKind = 'reload' | 'validate' | 'summary' | 'config' | 'rotate';
 
-export interface Request {
+export interface RequestFields {
+  readonly reason?: string;
+  /** With `rotate`: the secret's name, and its new content in base64. */
+  readonly secret?: string;
+  readonly value?: string;
+}
+
+export interface Request extends RequestFields {
   readonly id: string;
   readonly kind: RequestKind;
-  readonly reason?: string;
 }
 
 export interface Response {
@@ -157,6 +165,32 @@ export const toDaemonEvents: readonly (keyof ToDaemon)[] = [
 ];
 
 export type FrameFor<Events> = { [Type in keyof Events]: { type: Type; data: Events[Type] } }[keyof Events];
+
+/** A program that rejects a snapshot, and why; never a value. */
+export interface Rejecting {
+  readonly name: string;
+  readonly pid: number;
+  readonly code: string;
+  readonly paths: readonly string[];
+  readonly message: string;
+}
+
+/** How the rotation of a secret ended. */
+export interface RotationResult {
+  /** `unconfirmed`: served, but not every program has answered in time. `rejected`: taken back. */
+  readonly outcome: 'rotated' | 'unconfirmed' | 'rejected';
+  /** Its full name. */
+  readonly secret: string;
+  /** The version that was added; disabled again when it was rejected. */
+  readonly version: number;
+  /** The revision that is served now. */
+  readonly revision: number;
+  readonly message: string;
+  readonly code?: string;
+  readonly issues: readonly Issue[];
+  readonly rejectedBy: readonly Rejecting[];
+  readonly unanswered: readonly string[];
+}
 
 /** What `config.validate()` and a dry run answer. */
 export interface Validation {

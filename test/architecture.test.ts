@@ -72,9 +72,15 @@ describe('the architecture', () => {
       yaml: ['daemon/commands/get.ts', 'daemon/ops/options-file.ts', 'daemon/sources/parse-yaml.ts'],
       ajv: ['daemon/ops/options-file.ts', 'daemon/ops/own-schemas.ts', 'daemon/reload/validate-candidate.ts'],
       'ajv-formats': ['daemon/reload/validate-candidate.ts'],
+      '@google-cloud/pubsub': ['daemon/sources/gcp/pubsub-subscription.ts'],
+      '@google-cloud/secret-manager': ['daemon/sources/gcp/secret-manager-client.ts'],
+      'google-gax': ['daemon/sources/gcp/secret-manager-client.ts'],
+      'crc-32': ['daemon/sources/gcp/secret-manager-client.ts'],
+      'p-limit': ['daemon/sources/gcp/metered-manager.ts'],
     };
     const used = imports.filter(({ to }) => !isOwn(to) && !to.startsWith('node:'));
-    for (const { from, to } of used) expect(homes[to.split('/')[0]!], `${from} imports ${to}`).contain(from);
+    const packageOf = (to: string) => /^(@[^/]+\/)?[^/]+/.exec(to)![0];
+    for (const { from, to } of used) expect(homes[packageOf(to)], `${from} imports ${to}`).contain(from);
     const { dependencies } = JSON.parse(sourceOf('package.json'));
     expect(Object.keys(dependencies)).have.members(Object.keys(homes));
   });
@@ -108,6 +114,8 @@ describe('the architecture', () => {
       'daemon/reload/reloader.ts': 'the pipeline read from top to bottom',
       'daemon/serve/session.ts': 'one state machine',
       'daemon/serve/view-server.ts': 'the one wrapper around node-ipc',
+      'daemon/sources/gcp/gcp-source.ts': 'a source whose reading goes on in the background',
+      'daemon/sources/gcp/secret-manager-client.ts': 'every call with what its failures mean',
       'daemon/sources/file-source.ts': 'the state of files: read, kept, bad, gone',
       'schemas/wire.ts': 'every frame of the protocol',
     };

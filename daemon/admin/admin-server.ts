@@ -1,10 +1,12 @@
 import { type FastifyInstance, fastify } from 'fastify';
+import type { RotationResult } from '../../schemas/wire.ts';
 import { DaemonError } from '../model/errors.ts';
 import type { Actor, ReloadOutcome } from '../model/snapshot.ts';
 import type { Log } from '../ops/log.ts';
 import { compileOwn } from '../ops/own-schemas.ts';
 import { SocketFile } from '../ops/socket-file.ts';
 import type { Preview } from '../reload/reloader.ts';
+import type { RotationRequest } from '../serve/rotation.ts';
 import type { Reports } from './reports.ts';
 
 export interface AdminServerParts {
@@ -14,15 +16,29 @@ export interface AdminServerParts {
   readonly preview: () => Promise<Preview>;
   /** Resolves when the programs have answered, or after a time. */
   readonly allAnswered: () => Promise<void>;
+  readonly rotate: (request: RotationRequest) => Promise<RotationResult>;
   readonly log: Log;
 }
 
 const jsonBytes = 16 * 1024;
+/** The largest secret, in base64, and room for the rest. */
+const rotateBytes = 96 * 1024;
 
 const reloadBody = {
   type: 'object',
   additionalProperties: false,
   properties: { reason: { type: 'string', maxLength: 500 }, dryRun: { type: 'boolean' } },
+} as const;
+
+const rotateBody = {
+  type: 'object',
+  required: ['secret', 'value'],
+  additionalProperties: false,
+  properties: {
+    secret: { type: 'string', minLength: 1, maxLength: 400 },
+    value: { type: 'string', minLength: 1, pattern: '^[A-Za-z0-9+/]+=*$' },
+    at: { type: 'string', minLength: 1, maxLength: 1_000 },
+  },
 } as const;
 
 /** The operator's HTTP interface on a Unix socket of mode 0600: whoever may open it may use it. */
@@ -46,7 +62,7 @@ export class AdminServer {
   }
 }
 
-function createApp({ reports, reload, preview, allAnswered, log }: AdminServerParts): FastifyInstance {
+function createApp({ reports, reload, preview, allAnswered, rotate, log }: AdminServerParts): FastifyInstance {
   const app = fastify({ logger: false, bodyLimit: jsonBytes, forceCloseConnections: true, requestTimeout: 60_000 });
   // Fastify's own compiler would bring a second ajv with a second meta-schema.
   app.setValidatorCompiler(({ schema }) => compileOwn(schema as object));
@@ -84,6 +100,16 @@ function createApp({ reports, reload, preview, allAnswered, log }: AdminServerPa
       return reply.code(answer.status === 'success' ? 200 : 422).send(answer);
     },
   );
+  app.post<{ Body: { secret: string; value: string; at?: string } }>(
+    '/admin/rotate',
+    { schema: { body: rotateBody }, bodyLimit: rotateBytes },
+    async ({ body }, reply) => {
+      const { value, ...request } = body;
+      const result = await rotate({ ...request, value: Buffer.from(value, 'base64') });
+      const isRejected = result.outcome === 'rejected';
+      return reply.code(isRejected ? 422 : 200).send({ status: isRejected ? 'error' : 'success', ...result });
+    },
+  );
   return app;
 }
 
@@ -108,8 +134,7 @@ function describeReload(outcome: ReloadOutcome, reports: Reports) {
 }
 
 function explain(error: unknown): { status: number; code: string; message: string } {
-  if (error instanceof DaemonError)
-    return { status: error.code === 'usage' ? 404 : 503, code: error.code, message: error.message };
+  if (error instanceof DaemonError) return { status: statusOf(error), code: error.code, message: error.message };
   const {
     statusCode = 500,
     code = 'internal',
@@ -118,4 +143,10 @@ function explain(error: unknown): { status: number; code: string; message: strin
   return statusCode < 500
     ? { status: statusCode, code, message }
     : { status: 500, code: 'internal', message: 'the request failed; see the log' };
+}
+
+function statusOf({ code, exitCode }: DaemonError): number {
+  if (code === 'usage') return 404;
+  if (exitCode === 77) return 403;
+  return exitCode === 65 || exitCode === 66 ? 400 : 503;
 }

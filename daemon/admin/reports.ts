@@ -105,7 +105,12 @@ export class Reports {
       });
     }
     const givers = snapshot.parts.filter((part) => valueAt(part.settings, path) !== undefined).reverse();
-    const [winner, ...shadowed] = givers.map(({ sourceId, kind, name }) => ({ source: sourceId, kind, name }));
+    const [winner, ...shadowed] = givers.map(({ sourceId, kind, name, version }) => ({
+      source: sourceId,
+      kind,
+      name,
+      ...(version && { version }),
+    }));
     const secret = isSecret(this.#parts.schema, snapshot.parts, path);
     return {
       path: formatPath(path),
@@ -128,7 +133,7 @@ export class Reports {
   }
 
   #sources() {
-    return this.#parts.sources.map(({ id, kind, describes, watchHealth }) => {
+    return this.#parts.sources.map(({ id, kind, describes, watchHealth, counts }) => {
       const stale = this.#parts.health.staleness(id);
       return {
         id,
@@ -137,6 +142,7 @@ export class Reports {
         state: stale ? ('stale' as const) : ('current' as const),
         watch: watchHealth.mode,
         problem: stale ?? null,
+        counts,
       };
     });
   }

@@ -73,6 +73,13 @@ function createProgram(io: Io, setExitCode: (code: number) => void): Command {
     .option('--reason <text>', 'why, for the history')
     .option('--dry-run', 'tell what would change, and change nothing')
     .option('--json', 'as JSON');
+  add('rotate <secret>', 'replaces a secret everywhere, or takes the new value back', async (options, { args }) =>
+    (await import('./rotate.ts')).rotate({ ...options, secret: args[0]! }, io),
+  )
+    .option('--data-file <file>', 'the new content; - is stdin')
+    .option('--generate <length>', 'make a new content of so many characters')
+    .option('--at <path>', 'where in the settings: one part of a JSON secret')
+    .option('--json', 'as JSON');
   add('validate', 'loads, merges and validates without a daemon', async (options) =>
     (await import('./validate.ts')).validate(options, io),
   ).option('--json', 'as JSON');

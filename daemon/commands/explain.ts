@@ -13,7 +13,7 @@ export async function explain(options: SharedOptions & { readonly path: string }
   else {
     printLines(io, [
       `${body.path}${body.secret ? ' (secret)' : ''}`,
-      `  from     ${body.from.kind}: ${body.from.name}, since revision ${body.revision}`,
+      `  from     ${body.from.kind}: ${body.from.name}${body.from.version ? `, version ${body.from.version}` : ''}, since revision ${body.revision}`,
       ...body.shadows.map(({ kind, name }) => `  shadows  ${kind}: ${name}`),
     ]);
   }

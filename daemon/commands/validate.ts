@@ -39,14 +39,17 @@ async function issuesOf(shared: SharedOptions, io: Io): Promise<readonly Issue[]
         redaction: new Redaction(),
         clock: systemClock,
         onWatchHealth: () => {},
+        instance: () => '',
         log,
       }),
     );
-    await layers.load(
-      layers.sourceIds,
-      { fresh: true, acceptGone: true, graceMs: 0 },
-      AbortSignal.timeout(options.reload.deadlineMs),
-    );
+    const { deadlineMs } = options.reload;
+    const request = { fresh: true, acceptGone: true, graceMs: 0, patienceMs: deadlineMs * 0.9 };
+    try {
+      await layers.load(layers.sourceIds, request, AbortSignal.timeout(deadlineMs));
+    } finally {
+      await layers.close();
+    }
     const parts = layers.partsOf(layers.newest);
     validateCandidate(check, { settings: new Merger().merge(parts.map((part) => part.settings)), parts });
     return [];

@@ -50,6 +50,15 @@ export class DaemonError extends Error {
   }
 }
 
+/** Several failures told as one: the first, and how many more; each is among its issues. `undefined` when there is none. */
+export function joinErrors([first, ...more]: readonly DaemonError[]): DaemonError | undefined {
+  if (!first || more.length === 0) return first;
+  const issues = [first, ...more].map(({ code, message }) => ({ path: '', keyword: code, message }));
+  const all = new DaemonError(first.code, '', { ...first.facts, issues });
+  all.message = `${first.message}, and ${more.length} more`;
+  return all;
+}
+
 /** `a.yaml:3:5: database.url: what is wrong (what to do)`. */
 function compose(what: string, { subject, line, column, path, mend }: ErrorFacts): string {
   const place = [subject, line, line === undefined ? undefined : column].filter((part) => part !== undefined).join(':');

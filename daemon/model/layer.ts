@@ -12,6 +12,8 @@ export interface LayerPart {
   /** Where it came from, as a person would name it. */
   readonly name: string;
   readonly settings: JsonObject;
+  /** Of its content, where its source counts versions. */
+  readonly version?: string;
 }
 
 /** What a source said once. */

@@ -3,10 +3,11 @@ import { isObject } from '../../schemas/json.ts';
 import { type Path, parsePath } from '../../schemas/paths.ts';
 import { defaultRuntimeFolder } from '../../schemas/runtime-folder.ts';
 import { DaemonError } from '../model/errors.ts';
+import type { Format } from '../model/format.ts';
 import { parseDuration, parseSize } from '../model/units.ts';
+import { type GcpOptions, gcpOptions } from './gcp-options.ts';
 
 export type Environment = 'development' | 'staging' | 'production';
-export type Format = 'yaml' | 'json' | 'env' | 'text';
 export type FileModeCheck = 'strict' | 'warn' | 'off';
 
 /** Limits on what is read from outside. Sizes in bytes. */
@@ -37,6 +38,7 @@ export interface Options {
   readonly sources: {
     readonly defaults?: FileOptions;
     readonly files: readonly FileOptions[];
+    readonly gcp?: GcpOptions;
     readonly env?: {
       readonly prefix?: string;
       readonly files: readonly FileOptions[];
@@ -52,7 +54,7 @@ export interface Options {
   };
   readonly runtimeDir: string;
   readonly stateDir: string;
-  readonly view: { readonly mode: number; readonly mayReload: boolean };
+  readonly view: { readonly mode: number; readonly mayReload: boolean; readonly mayRotate: boolean };
   readonly admin: { readonly socket: string };
   readonly log: { readonly level: string; readonly format: 'auto' | 'text' | 'json' };
   readonly fileModeCheck: FileModeCheck;
@@ -80,6 +82,7 @@ export function resolveOptions(file: string, document: Document, env: NodeJS.Pro
     sources: {
       ...(sources.defaults && { defaults: fileOptions({ path: sources.defaults }, file) }),
       files: (sources.files ?? []).map((entry: Document) => fileOptions(entry, file)),
+      ...(sources.gcp && { gcp: gcpOptions(sources.gcp, file, (path) => settingsPath(path, file)) }),
       ...(sources.env && { env: envOptions(sources.env, file) }),
     },
     reload: {
@@ -96,6 +99,7 @@ export function resolveOptions(file: string, document: Document, env: NodeJS.Pro
     view: {
       mode: Number.parseInt(views?.default?.mode ?? '0660', 8),
       mayReload: views?.default?.mayReload ?? true,
+      mayRotate: views?.default?.mayRotate ?? false,
     },
     admin: { socket: admin?.socket ?? 'admin.sock' },
     log: { level: log.level ?? 'info', format: log.format ?? 'auto' },
@@ -177,7 +181,6 @@ function refuseUnsupported(document: Document, subject: string): void {
   const narrowed = include.join() !== '**' || exclude.length > 0 || allow || group;
   const more = Object.keys(document.views ?? {}).filter((name) => name !== 'default');
   const unsupported = [
-    ...(document.sources.gcp ? ['sources.gcp'] : []),
     ...more.map((name) => `views.${name}`),
     ...(narrowed ? ['views.default with include, exclude, allow or group'] : []),
     ...(document.peerAuth === 'required' ? ['peerAuth: required'] : []),

@@ -31,6 +31,11 @@ export class LayerStore {
     if (failures.length > 0) throw bug ?? failures[0];
   }
 
+  /** Gives back what the sources hold. */
+  async close(): Promise<void> {
+    await Promise.all(this.#sources.map((source) => source.close()));
+  }
+
   /** One load of a source at a time: one that outlived its reload's deadline must not end after a later one. */
   #loadNext(source: Source, request: LoadRequest, signal: AbortSignal): Promise<void> {
     const before = this.#loading.get(source.id) ?? Promise.resolve();

@@ -38,6 +38,10 @@ export interface Preview {
 
 /** How long a file may be missing or half-written. */
 const graceMs = 1_000;
+/** How long an automatic reload waits for a source that does not answer: it holds up the others. */
+const patienceMs = 2_000;
+/** ... and one that somebody asked for. */
+const askedPatienceMs = 10_000;
 
 /**
  * Turns bursts of hints into committed snapshots, one reload at a time. Everything before the commit works on values
@@ -62,7 +66,7 @@ export class Reloader {
     for await (const burst of settle.bursts(signal)) {
       const actor = { cause: this.#causeOf(burst) };
       await this.#exclusive(() =>
-        this.#reload(burst.sourceIds, { fresh: false, acceptGone: false, graceMs }, actor, signal),
+        this.#reload(burst.sourceIds, { fresh: false, acceptGone: false, graceMs, patienceMs }, actor, signal),
       );
       // What is hinted meanwhile waits in the settle window.
       await sleep(clock, minIntervalMs, signal);
@@ -75,7 +79,10 @@ export class Reloader {
    */
   reloadAll(actor: Actor, signal: AbortSignal): Promise<ReloadOutcome> {
     const acceptGone = actor.cause !== 'client';
-    const request = { fresh: true, acceptGone, graceMs: actor.cause === 'start' ? graceMs : 0 };
+    const isStart = actor.cause === 'start';
+    // A source that does not answer says so itself, and better than the deadline can.
+    const patienceMs = isStart ? this.#parts.deadlineMs * 0.9 : this.#askedPatienceMs;
+    const request = { fresh: true, acceptGone, graceMs: isStart ? graceMs : 0, patienceMs };
     let full = this.#full.get(acceptGone);
     if (!full) {
       full = this.#exclusive(() => this.#reload(this.#layers.sourceIds, request, actor, signal));
@@ -85,24 +92,37 @@ export class Reloader {
     return full;
   }
 
+  /** Reads what was hinted of these sources now, without waiting for the settle window. */
+  reloadNow(sourceIds: ReadonlySet<string>, actor: Actor, signal: AbortSignal): Promise<ReloadOutcome> {
+    const request = { fresh: false, acceptGone: false, graceMs, patienceMs: this.#askedPatienceMs };
+    return this.#exclusive(() => this.#reload(sourceIds, request, actor, signal));
+  }
+
   /** What a reload would give now. Changes nothing. */
   async preview(signal: AbortSignal): Promise<Preview> {
     const layers = new LayerStore(this.#parts.freshSources());
     const nothing = { changed: [], removed: [] };
     try {
-      await this.#inTime(layers.load(layers.sourceIds, { fresh: true, acceptGone: true, graceMs: 0 }, signal), signal);
+      const request = { fresh: true, acceptGone: true, graceMs: 0, patienceMs: this.#askedPatienceMs };
+      await this.#inTime(layers.load(layers.sourceIds, request, signal), signal);
       const { settings } = this.#candidate(layers, layers.newest);
       const { changed, removed } = compare(this.#parts.store.current?.settings ?? {}, settings);
       return { valid: true, issues: [], changed: formatPaths(changed), removed: formatPaths(removed) };
     } catch (error) {
       if (!(error instanceof DaemonError)) throw error;
       return { valid: false, issues: error.issues, ...nothing };
+    } finally {
+      await layers.close();
     }
   }
 
   /** What is wrong with each source that is not well. */
   problems(): ReadonlyMap<string, DaemonError> {
     return this.#layers.problems();
+  }
+
+  get #askedPatienceMs(): number {
+    return Math.min(askedPatienceMs, this.#parts.deadlineMs * 0.9);
   }
 
   #exclusive<T>(task: () => Promise<T>): Promise<T> {

@@ -33,6 +33,7 @@ export interface SessionParts {
   readonly clock: Clock;
   readonly maxFrameBytes: number;
   readonly state: () => DaemonState;
+  readonly mayRotate: boolean;
   /** Answers a request; throws what is told to the program. */
   readonly answer: (request: Request, session: Session) => Promise<JsonValue>;
   readonly onEvent: (event: SessionEvent, session: Session) => void;
@@ -207,7 +208,7 @@ export class Session {
   }
 
   #welcome(hasIt: boolean): Welcome {
-    const { id, view, maxFrameBytes, state } = this.#parts;
+    const { id, view, maxFrameBytes, state, mayRotate } = this.#parts;
     return {
       protocol: protocolVersion,
       session: id,
@@ -217,6 +218,7 @@ export class Session {
       limits: { inboundFrame: maxInboundFrame, outboundFrame: maxFrameBytes, heartbeatMs },
       view: view.name,
       state: state(),
+      rotation: mayRotate,
     };
   }
 

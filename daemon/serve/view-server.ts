@@ -18,6 +18,7 @@ import type { Log } from '../ops/log.ts';
 import { SocketFile } from '../ops/socket-file.ts';
 import type { CheckFrame } from './check-frame.ts';
 import { FrameParser } from './frame-parser.ts';
+import type { Answers } from './rotation.ts';
 import { Session, type SessionEvent } from './session.ts';
 import type { View } from './view.ts';
 
@@ -31,6 +32,7 @@ export interface ViewServerParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly state: () => DaemonState;
+  readonly mayRotate: boolean;
   readonly answer: (request: Request, session: Session) => Promise<JsonValue>;
   readonly onEvent: (event: SessionEvent, session: Session) => void;
   readonly clean: (text: string) => string;
@@ -105,6 +107,17 @@ export class ViewServer {
     cancel();
   }
 
+  /** How the programs took a revision, as soon as all have answered or after a time. */
+  async answersTo(revision: number, withinMs: number): Promise<Answers> {
+    await this.allAnswered(withinMs);
+    const rejecting = this.sessions.filter(({ lastNack }) => lastNack !== undefined && lastNack.revision >= revision);
+    const rejectedBy = rejecting.map(({ name, pid, lastNack }) => {
+      const { code, paths, message } = lastNack!;
+      return { name, pid, code, paths, message };
+    });
+    return { rejectedBy, unanswered: this.sessions.filter(({ isAnswering }) => isAnswering).map(({ name }) => name) };
+  }
+
   /** Says goodbye, lets everything be sent, and closes; whoever does not take it in time is cut. */
   async stop(): Promise<void> {
     this.#stopBeat();
@@ -126,7 +139,7 @@ export class ViewServer {
   }
 
   #connected(socket: Socket): void {
-    const { view, clock, maxFrameBytes, state, answer, onEvent, clean } = this.#parts;
+    const { view, clock, maxFrameBytes, state, mayRotate, answer, onEvent, clean } = this.#parts;
     const line = {
       write: (frame: string | Buffer) => this.#write(socket, frame),
       pending: () => socket.writableLength,
@@ -144,6 +157,7 @@ export class ViewServer {
       clock,
       maxFrameBytes,
       state,
+      mayRotate,
       answer,
       onEvent: told,
       clean,

@@ -8,6 +8,7 @@ import type { Options } from '../ops/options.ts';
 import type { Redaction } from '../ops/redaction.ts';
 import { createEnvSource } from './env-source.ts';
 import { FileSource } from './file-source.ts';
+import { GcpSource } from './gcp/gcp-source.ts';
 import type { Source } from './source.ts';
 
 export interface SourceParts {
@@ -18,11 +19,14 @@ export interface SourceParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly onWatchHealth: () => void;
+  /** What tells this daemon from every other one. */
+  readonly instance: () => string;
 }
 
 /** Every source that the options name, lowest priority first. Reads nothing but the process environment. */
-export function createSources({ options, env, schema, redaction, clock, log, onWatchHealth }: SourceParts): Source[] {
-  const { defaults, files, env: envOptions } = options.sources;
+export function createSources(parts: SourceParts): Source[] {
+  const { options, env, schema, redaction, clock, log, onWatchHealth, instance } = parts;
+  const { defaults, files, gcp, env: envOptions } = options.sources;
   const { limits, fileModeCheck, reload } = options;
   const lookAgainMs = Math.max(reload.quietMs, 50);
   const plain = { limits, rescanMs: reload.rescanMs, lookAgainMs, clock, log, onWatchHealth };
@@ -43,6 +47,10 @@ export function createSources({ options, env, schema, redaction, clock, log, onW
   }
   for (const root of files) {
     sources.push(new FileSource({ ...secret, id: `files:${root.name}`, kind: 'files', roots: [root], naming: {} }));
+  }
+  if (gcp) {
+    const { onParsed } = secret;
+    sources.push(new GcpSource({ options: gcp, limits, clock, log, instance, onWatchHealth, onParsed }));
   }
   if (envOptions) sources.push(createEnvSource(envOptions, env, schema, secret));
   return sources;

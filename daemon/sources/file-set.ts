@@ -1,7 +1,8 @@
 import { readdir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { systemCode } from '../model/errors.ts';
-import type { FileOptions, Format } from '../ops/options.ts';
+import type { Format } from '../model/format.ts';
+import type { FileOptions } from '../ops/options.ts';
 
 /** One file of a source, wherever it is now. */
 export interface Member {

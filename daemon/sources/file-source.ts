@@ -9,12 +9,13 @@ import type { Layer, LayerPart, SourceKind } from '../model/layer.ts';
 import { type Clock, sleep } from '../ops/clock.ts';
 import type { Log } from '../ops/log.ts';
 import type { FileModeCheck, FileOptions, Limits } from '../ops/options.ts';
+import { type FileRecord, isUnreadable, mayPass, newProblem, onlyComments, unforeseen } from './file-record.ts';
 import { formatOf, listMembers, type Member } from './file-set.ts';
 import { watchFiles } from './file-watch.ts';
 import type { EnvNaming } from './parse-env.ts';
 import { parseBytes } from './parser.ts';
 import { currentVersion, type ReadResult, readFile } from './read-file.ts';
-import type { LoadRequest, OnHint, Source, WatchHealth } from './source.ts';
+import type { LoadRequest, OnHint, Source, SourceCounts, WatchHealth } from './source.ts';
 
 export interface FileSourceParts {
   readonly id: string;
@@ -36,15 +37,6 @@ export interface FileSourceParts {
   readonly onParsed: (part: string, settings: JsonObject) => void;
 }
 
-/** What is known of one file. `version` and `hash` are of the last reading, `settings` of the last good one. */
-interface FileRecord {
-  readonly member: Member;
-  version: string;
-  hash?: string;
-  settings?: JsonObject;
-  problem?: DaemonError;
-}
-
 /** Changes this fresh may be followed by another one that leaves the same time stamp. */
 const settledMs = 50;
 
@@ -53,6 +45,7 @@ export class FileSource implements Source {
   readonly id: string;
   readonly kind: SourceKind;
   readonly describes: readonly string[];
+  readonly counts: SourceCounts = {};
   watchHealth: WatchHealth = { mode: 'off' };
   readonly #parts: FileSourceParts;
   readonly #records = new Map<string, FileRecord>();
@@ -118,6 +111,8 @@ export class FileSource implements Source {
       onHealth: (health) => this.#setHealth(health),
     });
   }
+
+  async close(): Promise<void> {}
 
   #isDirty(path: string): boolean {
     return this.#isAllDirty || this.#dirty.has(path);
@@ -310,47 +305,4 @@ export class FileSource implements Source {
     if (health.mode === 'watching' && was === 'polling')
       log('info', 'watch_recovered', `watching ${this.id} again`, facts);
   }
-}
-
-const passing = new Set(['source_missing', 'source_empty', 'source_malformed', 'source_encoding', 'source_unsettled']);
-
-/** Whether it may be a change that is only half done. */
-function mayPass(problem: DaemonError | undefined): boolean {
-  return problem !== undefined && passing.has(problem.code);
-}
-
-function isUnreadable(problem: DaemonError | undefined): boolean {
-  return problem?.facts.systemCode === 'EACCES' || problem?.facts.systemCode === 'EPERM';
-}
-
-function unforeseen(error: unknown, subject: string): DaemonError {
-  const kind = error instanceof Error ? error.name : typeof error;
-  return new DaemonError('internal', `could not be read: ${kind}`, {
-    subject,
-    cause: error,
-    mend: 'please report this',
-  });
-}
-
-function onlyComments(subject: string): DaemonError {
-  const mend = 'run `hotconf reload` if that is meant';
-  return new DaemonError('source_empty', 'holds nothing but comments now; its last values are kept', { subject, mend });
-}
-
-/** A problem that was told before blocks nothing again; one that an operator's reload meets is told again. */
-function newProblem(
-  examined: readonly FileRecord[],
-  before: ReadonlyMap<string, FileRecord>,
-  fresh: boolean,
-): DaemonError | undefined {
-  const bad = examined.filter(({ member, problem, version }) => {
-    const was = before.get(member.path);
-    return problem && (fresh || !was?.problem || was.version !== version);
-  });
-  const [first, ...more] = bad.map(({ problem }) => problem!);
-  if (!first || more.length === 0) return first;
-  const issues = [first, ...more].map(({ code, message }) => ({ path: '', keyword: code, message }));
-  const all = new DaemonError(first.code, '', { ...first.facts, issues });
-  all.message = `${first.message}, and ${more.length} more`;
-  return all;
 }

@@ -3,7 +3,7 @@ import type { DaemonErrorCode } from '../../schemas/errors.ts';
 import { deepFreeze, isObject, type JsonObject } from '../../schemas/json.ts';
 import { nest, type Path } from '../../schemas/paths.ts';
 import { DaemonError, type ErrorFacts } from '../model/errors.ts';
-import type { Format } from '../ops/options.ts';
+import type { Format } from '../model/format.ts';
 import { decodeText } from './decode-text.ts';
 import { type EnvNaming, parseEnvText, settingsOfEnv } from './parse-env.ts';
 import type { ParseRules } from './parse-rules.ts';

@@ -8,6 +8,8 @@ export interface LoadRequest {
   readonly acceptGone: boolean;
   /** How long a part may be missing, empty or malformed before that is an error, in milliseconds. */
   readonly graceMs: number;
+  /** How long a source that does not answer is waited for, in milliseconds. */
+  readonly patienceMs: number;
 }
 
 export type OnHint = (hint: ChangeHint) => void;
@@ -15,9 +17,12 @@ export type OnHint = (hint: ChangeHint) => void;
 /** How a source is watched, for people. */
 export interface WatchHealth {
   readonly mode: 'watching' | 'polling' | 'off';
-  /** Why it polls. */
+  /** What is not as it should be: why it polls, or what goes unnoticed. */
   readonly problem?: string;
 }
+
+/** What a source has met, by outcome. */
+export type SourceCounts = Readonly<Record<string, Readonly<Record<string, number>>>>;
 
 /**
  * A place that settings come from. `test/contracts/source-contract.ts` is what every implementation has to hold.
@@ -35,6 +40,9 @@ export interface Source {
   /** What is wrong with it now. A part that is bad has kept its last good content. */
   readonly problem: DaemonError | undefined;
   readonly watchHealth: WatchHealth;
+  readonly counts: SourceCounts;
   /** Resolves when the watch is armed: every later change gives a hint, and so does a failure of the watch. */
   watch(onHint: OnHint): Promise<AsyncDisposable>;
+  /** Gives back what loading holds, such as connections. */
+  close(): Promise<void>;
 }

@@ -60,6 +60,7 @@ async function withHotconf(): Promise<number[]> {
     clock: systemClock,
     log: silent,
     state: () => ({ kind: 'ready', since: '', sources: [] }),
+    mayRotate: false,
     answer: async () => null,
     onEvent: silent,
     clean: (text) => text,

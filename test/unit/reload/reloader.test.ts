@@ -16,6 +16,7 @@ class ScriptedSource implements Source {
   readonly describes = [];
   readonly problem = undefined;
   readonly watchHealth = { mode: 'watching' } as const;
+  readonly counts = {};
   readonly id: string;
   loads = 0;
   next: JsonObject | DaemonError | Promise<JsonObject>;
@@ -24,6 +25,8 @@ class ScriptedSource implements Source {
     this.id = id;
     this.next = first;
   }
+
+  async close(): Promise<void> {}
 
   async load(): Promise<Layer> {
     this.loads++;

@@ -97,6 +97,7 @@ describe('a session', () => {
       clock,
       maxFrameBytes: 1,
       state: () => ({ kind: 'ready', since: '', sources: [] }),
+      mayRotate: false,
       answer,
       onEvent: (event) => void events.push(event),
       clean: (text) => text.replaceAll('top-secret', '[redacted]'),

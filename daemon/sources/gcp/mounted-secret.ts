@@ -1,0 +1,190 @@
+import { isEqual, type JsonObject } from '../../../schemas/json.ts';
+import { DaemonError } from '../../model/errors.ts';
+import type { SecretOptions } from '../../ops/gcp-options.ts';
+import type { Limits } from '../../ops/options.ts';
+import { parseBytes } from '../parser.ts';
+import { readAnnounced, readChosen } from './choose-version.ts';
+import type { MeteredManager } from './metered-manager.ts';
+import { type Look, Pursuit, type PursuitParts } from './pursuit.ts';
+import type { SecretEvent } from './secret-event.ts';
+import { type SecretPayload, type SecretRef, secretName } from './secret-manager.ts';
+
+export interface MountedSecretParts extends Pick<PursuitParts, 'clock' | 'random'> {
+  readonly secret: SecretRef;
+  readonly options: SecretOptions;
+  /** Of its part in the layer. */
+  readonly partName: string;
+  readonly limits: Limits;
+  readonly manager: () => Promise<MeteredManager>;
+  /** Told of each content that was read. */
+  readonly onRead: (payload: SecretPayload) => void;
+  /** The content or the version is another one. */
+  readonly onChange: (settings: JsonObject) => void;
+}
+
+/** Secret Manager's own limit, in bytes. */
+const maxPayload = 64 * 1024;
+
+/** One secret at its place in the settings: what is served of it, and what is known of its versions. */
+export class MountedSecret {
+  readonly secret: SecretRef;
+  readonly options: SecretOptions;
+  /** `projects/P/secrets/S`. */
+  readonly name: string;
+  readonly partName: string;
+  readonly pursuit: Pursuit;
+  readonly #parts: MountedSecretParts;
+  #settings: JsonObject | undefined;
+  #version: number | undefined;
+  /** The newest version that was read and is no good. */
+  #badVersion = 0;
+  #announced = 0;
+  #bytes: Buffer | undefined;
+  #isLost = false;
+
+  constructor(parts: MountedSecretParts) {
+    this.#parts = parts;
+    this.secret = parts.secret;
+    this.options = parts.options;
+    this.name = secretName(parts.secret);
+    this.partName = parts.partName;
+    this.pursuit = new Pursuit({ ...parts, attempt: (look, signal) => this.#read(look, signal) });
+    this.pursuit.ask('chosen');
+  }
+
+  get settings(): JsonObject | undefined {
+    return this.#settings;
+  }
+
+  /** The version that is served. */
+  get version(): number | undefined {
+    return this.#version;
+  }
+
+  /** The highest version that a notification has named. */
+  get announced(): number {
+    return this.#announced;
+  }
+
+  /** The content that is served, as it came. */
+  get bytes(): Buffer | undefined {
+    return this.#bytes;
+  }
+
+  /** Asks for a look, unless it is lost. */
+  ask(look: Look): void {
+    if (!this.#isLost) this.pursuit.ask(look);
+  }
+
+  /** The filter that found it does not fit it any more: it is kept, and not looked at. */
+  lose(filter: string): void {
+    this.#isLost = true;
+    const mend = 'run `hotconf reload` to let it go';
+    this.pursuit.fail(
+      new DaemonError('secret_not_found', `is not found by ${filter} any more; its last value is kept`, {
+        subject: this.name,
+        mend,
+      }),
+    );
+  }
+
+  /** The filter fits it again. */
+  regain(): void {
+    if (!this.#isLost) return;
+    this.#isLost = false;
+    this.pursuit.ask('chosen');
+  }
+
+  /** Takes a hint. False when it says nothing new: it was delivered before, is late, or concerns no version of ours. */
+  hear({ type, version = 0 }: SecretEvent): boolean {
+    const look = type === 'SECRET_VERSION_ADD' ? this.#onAdded(version) : this.#onOther(type, version);
+    if (look) this.ask(look);
+    return look !== undefined;
+  }
+
+  #onAdded(version: number): Look | undefined {
+    const { choice } = this;
+    if (choice.kind === 'alias') return undefined;
+    if (choice.kind === 'number')
+      return choice.number === version && this.#version === undefined ? 'chosen' : undefined;
+    const isKnown = version <= Math.max(this.#version ?? 0, this.#badVersion, this.#announced);
+    this.#announced = Math.max(this.#announced, version);
+    return isKnown ? undefined : 'announced';
+  }
+
+  #onOther(type: string, version: number): Look | undefined {
+    const serves = version === this.#version || version === this.#badVersion;
+    if (type === 'SECRET_DELETE') return 'chosen';
+    if (type === 'SECRET_CREATE') return this.pursuit.problem && 'chosen';
+    if (type === 'SECRET_UPDATE') return this.choice.kind === 'alias' ? 'chosen' : undefined;
+    // The version that is served can also come back: what has failed for good is looked at again.
+    if (type === 'SECRET_VERSION_ENABLE')
+      return this.pursuit.problem || (this.choice.kind === 'newest-enabled' && version > (this.#version ?? 0))
+        ? 'chosen'
+        : undefined;
+    if (/^SECRET_VERSION_(DISABLE|DESTROY|DESTROY_SCHEDULED)$/.test(type))
+      return serves || (this.choice.kind === 'latest' && version > (this.#version ?? 0)) ? 'chosen' : undefined;
+    return undefined;
+  }
+
+  get choice() {
+    return this.options.version;
+  }
+
+  async #read(look: Look, signal: AbortSignal): Promise<Look | undefined> {
+    const manager = await this.#parts.manager();
+    const known = {
+      ...(this.#announced > 0 && { announced: this.#announced }),
+      ...(this.#version !== undefined && look !== 'fresh' && { current: this.#version }),
+    };
+    const mayList = () => manager.takeListing();
+    const parts = { manager, secret: this.secret, choice: this.choice, known, mayList, signal };
+    try {
+      await this.#take(await (look === 'announced' ? readAnnounced(parts) : readChosen(parts)));
+      return undefined;
+    } catch (error) {
+      const { code } = error as DaemonError;
+      if (look !== 'announced' || (code !== 'secret_disabled' && code !== 'secret_not_found')) throw error;
+      // Announced and gone again, or never there: which one is to be served has to be found out.
+      this.#announced = 0;
+      return 'chosen';
+    }
+  }
+
+  async #take(payload: SecretPayload | 'same'): Promise<void> {
+    if (payload === 'same') return;
+    this.#parts.onRead(payload);
+    const settings = await this.#parse(payload).catch((error) => {
+      this.#badVersion = Math.max(this.#badVersion, payload.version);
+      throw error;
+    });
+    const isSame = this.#settings !== undefined && isEqual(this.#settings, settings);
+    // The same content stays the same object, so that nothing downstream takes it for new.
+    if (!isSame) this.#settings = settings;
+    const isNewVersion = payload.version !== this.#version;
+    this.#version = payload.version;
+    this.#bytes = payload.bytes;
+    if (!isSame || isNewVersion) this.#parts.onChange(this.#settings!);
+  }
+
+  async #parse({ bytes, version }: SecretPayload): Promise<JsonObject> {
+    const { limits } = this.#parts;
+    const { at, format } = this.options;
+    const subject = `${this.name}/versions/${version}`;
+    if (bytes.length > maxPayload) {
+      const mend = 'split the secret';
+      throw new DaemonError(
+        'source_too_large',
+        `has ${bytes.length} bytes, over Secret Manager's limit of ${maxPayload}`,
+        { subject, mend },
+      );
+    }
+    const rules = { subject, depth: limits.depth, keys: limits.keys };
+    const settings = await parseBytes(bytes, { format, at, naming: { map: {} }, rules });
+    if (settings !== 'nothing') return settings;
+    throw new DaemonError('source_empty', 'holds nothing but comments', {
+      subject,
+      mend: 'add a version with settings in it',
+    });
+  }
+}

@@ -1,0 +1,190 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { runCommandLine } from '../../daemon/commands/command-line.ts';
+import { useGcpDaemon } from '../support/gcp-daemon.ts';
+import { MemoryStream } from '../support/memory-stream.ts';
+import { until } from '../support/until.ts';
+
+const key = { secret: 'key', at: 'llm.key' };
+
+describe('the rotation of a secret', () => {
+  const { google, test, prepare, start, source } = useGcpDaemon();
+  const states = () =>
+    google()
+      .store.getSecret(google().name('key'))
+      .versions.map(({ state }) => state);
+
+  /** Runs the command line in this process. */
+  const hotconf = async (...args: string[]) => {
+    const [stdout, stderr] = [new MemoryStream(), new MemoryStream()];
+    const io = { stdout, stderr, env: {} } as unknown as Parameters<typeof runCommandLine>[1];
+    const code = await runCommandLine([...args, '--config', test().scratch.path('hotconf.yaml')], io);
+    return { code, stdout: stdout.lines.join('\n'), stderr: stderr.lines.join('\n') };
+  };
+
+  it('adds a version, which every program has accepted when it is over', async () => {
+    google().secret('key', ['one']);
+    await start({ secrets: [key] });
+    const programs = [await test().connect(), await test().connect()];
+    const next = test().canary();
+    const file = test().scratch.write('next', next);
+    const { code, stdout } = await hotconf('rotate', 'key', '--data-file', file);
+    expect({ code, stdout }).deep.equal({
+      code: 0,
+      stdout: `rotated: version 2 of ${google().name('key')}, revision 2: every program runs it`,
+    });
+    for (const { settings } of programs) expect(settings.llm.key).equal(next);
+    expect(test().daemon!.reports.history()[0]).include({ cause: 'operator', reason: 'rotate key', revision: 2 });
+    // Its own notification changes nothing any more.
+    await until('it is heard', () => source().counts.messages?.known === 1);
+    expect(test().revision).equal(2);
+  });
+
+  it('makes a content of so many characters, and shows it nowhere', async () => {
+    google().secret('key', ['one']);
+    await start({ secrets: [key] });
+    const config = await test().connect();
+    const { code, stdout } = await hotconf('rotate', 'key', '--generate', '40', '--json');
+    expect(code).equal(0);
+    expect(JSON.parse(stdout)).include({ status: 'success', outcome: 'rotated', version: 2 });
+    expect(config.settings.llm.key).match(/^[\w-]{40}$/);
+    test().canaries.push(config.settings.llm.key);
+    expect(stdout).not.contain(config.settings.llm.key);
+  });
+
+  it('is taken back when the schema rejects the new content', async () => {
+    google().secret('url', ['url-one']);
+    await start({ secrets: [{ secret: 'url', at: 'database.url' }] });
+    const config = await test().connect();
+    const short = test().scratch.write('next', 'x');
+    const { code, stdout } = await hotconf('rotate', 'url', '--data-file', short);
+    expect(code).equal(1);
+    expect(stdout).contain('rejected: ').contain('database.url').contain('is disabled again');
+    expect(config.settings.database.url).equal('url-one');
+    expect(
+      google()
+        .store.getSecret(google().name('url'))
+        .versions.map(({ state }) => state),
+    ).deep.equal(['ENABLED', 'DISABLED']);
+    expect(source().state).equal('current');
+  });
+
+  it('is taken back when the new content cannot be read', async () => {
+    google().secret('key', ['{"key":"one"}']);
+    await start({ secrets: [{ secret: 'key', at: 'llm', format: 'json' }] });
+    const { code } = await hotconf('rotate', 'key', '--data-file', test().scratch.write('next', '{ no json'));
+    expect(code).equal(1);
+    expect(states()).deep.equal(['ENABLED', 'DISABLED']);
+    await until('the source is well', () => source().state === 'current');
+  });
+
+  it('is taken back when a program rejects it, and says which and why; the others are back, too', async () => {
+    google().secret('key', ['one']);
+    await start({ secrets: [key] });
+    const [easy, strict] = [
+      await test().connect({ name: 'easy' }),
+      await test().connect({
+        name: 'strict',
+        verify: ({ llm }) => {
+          if (llm.key !== 'one') throw new Error('the provider knows no such key');
+        },
+      }),
+    ];
+    const { code, stdout } = await hotconf('rotate', 'key', '--data-file', test().scratch.write('next', 'two'));
+    expect(code).equal(1);
+    expect(stdout).contain('strict').contain('the provider knows no such key').contain('version 2');
+    expect(states()).deep.equal(['ENABLED', 'DISABLED']);
+    await until('all are back', () => easy.snapshot.revision === 3);
+    expect([easy.settings.llm.key, strict.settings.llm.key]).deep.equal(['one', 'one']);
+  });
+
+  it('can replace one part of a JSON secret', async () => {
+    google().secret('db', [JSON.stringify({ url: 'url-one', poolSize: 3 })]);
+    await start({ secrets: [{ secret: 'db', at: 'database', format: 'json' }] });
+    const config = await test().connect();
+    const next = test().scratch.write('next', 'url-two');
+    expect((await hotconf('rotate', 'db', '--at', 'database.url', '--data-file', next)).code).equal(0);
+    expect(config.settings.database).deep.equal({ url: 'url-two', poolSize: 3 });
+  });
+
+  it('refuses what cannot be rotated, before anything is added', async () => {
+    google().secret('key', ['one']);
+    google().secret('text', ['one']);
+    await start({
+      secrets: [
+        { ...key, version: 1 },
+        { secret: 'text', at: 'extra' },
+      ],
+    });
+    const next = test().scratch.write('next', 'two');
+    for (const [args, code, words] of [
+      [['nobody', '--data-file', next], 1, 'no such secret is served'],
+      [['key', '--data-file', next], 77, 'pinned'],
+      [['text', '--at', 'extra.part', '--data-file', next], 1, 'JSON secrets only'],
+      [['text', '--at', 'llm', '--data-file', next], 1, 'not mounted at or above llm'],
+      [['text'], 64, 'either --data-file or --generate'],
+      [['text', '--generate', '3'], 64, 'from 16 to 4096'],
+      [['text', '--data-file', '/nothing/there'], 66, 'ENOENT'],
+      [['text', '--data-file', test().scratch.write('empty', '')], 65, 'is empty'],
+    ] as const) {
+      const done = await hotconf('rotate', ...args);
+      expect(done, args.join(' ')).include({ code });
+      expect(done.stderr).contain(words);
+    }
+    expect(google().store.faults.count('AddSecretVersion')).equal(0);
+    google().store.faults.add({ method: 'AddSecretVersion', status: 'PERMISSION_DENIED' });
+    const denied = await hotconf('rotate', 'text', '--data-file', next);
+    expect(denied.stderr).contain('roles/secretmanager.secretVersionAdder');
+    expect(denied.code).equal(77);
+  });
+
+  it('says so when the version cannot be disabled again', async () => {
+    google().secret('url', ['url-one']);
+    await start({ secrets: [{ secret: 'url', at: 'database.url' }] });
+    google().store.faults.add({ method: 'DisableSecretVersion', status: 'PERMISSION_DENIED' });
+    const { code, stdout } = await hotconf('rotate', 'url', '--data-file', test().scratch.write('next', 'x'));
+    expect(code).equal(1);
+    expect(stdout).contain('could not be disabled').contain('roles/secretmanager.secretVersionManager');
+  });
+
+  it('is open to a program whose view may rotate, and to no other', async () => {
+    google().secret('key', ['one']);
+    await start({ secrets: [key] });
+    const config = await test().connect();
+    expect(config.supportsRotation).equal(false);
+    const refused = await config.rotateSecret('key', 'two').catch((error) => error);
+    expect(refused).include({ code: 'not_allowed' });
+    await test().stop();
+    prepare({ secrets: [key] }, { views: { default: { mayRotate: true } } });
+    await test().start();
+    const allowed = await test().connect({ name: 'rotator' });
+    expect(allowed.supportsRotation).equal(true);
+    const next = test().canary();
+    expect(await allowed.rotateSecret('key', next)).include({ outcome: 'rotated', version: 2 });
+    expect(allowed.settings.llm.key).equal(next);
+    expect(test().daemon!.reports.history()[0]).include({ cause: 'client', by: 'rotator' });
+  });
+
+  it('runs the operator’s command when it is due, with the secret’s name in its environment', async () => {
+    google().secret('key', ['one']);
+    const file = test().scratch.path('rotated');
+    const command = [
+      '/bin/sh',
+      '-c',
+      `echo "$HOTCONF_SECRET $HOTCONF_SECRET_NAME" > ${file}.tmp && mv ${file}.tmp ${file}`,
+    ];
+    await start({ secrets: [key], onRotate: { command } });
+    google().store.rotationDue(google().name('key'));
+    await until('it has run', () => existsSync(file));
+    expect(readFileSync(file, 'utf8')).equal(`key ${google().name('key')}\n`);
+    await until('its end is logged', () => test().logged('rotation_command_ended').length === 1);
+  });
+
+  it('logs a command that fails', async () => {
+    google().secret('key', ['one']);
+    await start({ secrets: [key], onRotate: { command: ['/nothing/there'] } });
+    google().store.rotationDue(google().name('key'));
+    await until('it is logged', () => test().logged('rotation_command_failed').length === 1);
+    expect(test().logged('rotation_command_failed')[0]!.message).contain('ENOENT');
+  });
+});
