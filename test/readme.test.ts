@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
+import { loadOptions } from '../daemon/ops/options-file.ts';
 import { daemonErrors } from '../schemas/errors.ts';
 import { hotconf, useProcesses } from './support/daemon-process.ts';
 import { useScratch } from './support/scratch.ts';
@@ -110,20 +111,53 @@ describe('the README', () => {
 
   it('names npm scripts that exist', () => {
     const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-    for (const [, script] of readme.matchAll(/npm run ([a-z]+)/g)) expect(scripts).property(script!);
+    for (const [, script] of readme.matchAll(/npm run ([a-z:]+)/g)) expect(scripts).property(script!);
   });
 
-  it('plays its demo', async () => {
-    const child = spawn(process.execPath, [join(root, 'test/demo/demo.ts')], { stdio: ['ignore', 'pipe', 'inherit'] });
+  /** Plays a demo to its end. */
+  const play = async (script: string) => {
+    const child = spawn(process.execPath, [join(root, script)], { stdio: ['ignore', 'pipe', 'inherit'] });
     let output = '';
     child.stdout.setEncoding('utf8').on('data', (text) => {
       output += text;
     });
-    const code = await new Promise((done) => child.once('close', done));
-    expect(code).equal(0);
+    expect(await new Promise((done) => child.once('close', done))).equal(0);
+    return output;
+  };
+
+  it('plays its demo', async () => {
+    const output = await play('test/demo/demo.ts');
     expect(output).match(/billing +\| database moves from db\.internal:5432 to db-2\.internal:5432/);
     expect(output).match(/daemon +\| config_reload_failed: .*database\.url: must be string/);
     expect(output).match(/web +\| llm has a new API key/);
     for (const secret of ['example-password', 'example-key']) expect(output).not.contain(secret);
+  });
+
+  it('plays its demo with Secret Manager, as it shows it', async function () {
+    // With the real gcloud, each call of which takes a second or more.
+    this.timeout(90_000);
+    const output = await play('test/demo/demo-gcp.ts');
+    const [shown] = blocks('').filter((block) => block.includes('gcloud secrets versions add'));
+    // What several processes say at once comes in any order.
+    const chapters = (text: string) =>
+      new Map(
+        text
+          .split(/^(?=---)/m)
+          .map((chapter) => [chapter.split('\n')[0], chapter.split('\n').filter(Boolean).toSorted()]),
+      );
+    for (const [title, lines] of chapters(shown!)) expect(chapters(output).get(title), title).deep.equal(lines);
+    for (const secret of ['demo-password', 'demo-key']) expect(output).not.contain(secret);
+  });
+
+  it('has options for Secret Manager that are valid, and the roles that the errors name', () => {
+    const [yaml] = blocks('yaml');
+    scratch().write('app.schema.json', '{}');
+    const options = loadOptions(scratch().write('hotconf.yaml', `schema: ./app.schema.json\n${yaml}`), {});
+    expect(options.sources.gcp!.secrets).length(3);
+    const errors = ['secret-manager-client', 'pubsub-subscription'].map((name) =>
+      readFileSync(join(root, `daemon/sources/gcp/${name}.ts`), 'utf8'),
+    );
+    for (const [role] of errors.join().matchAll(/roles\/[\w.]+/g))
+      if (!role.endsWith('secretVersionAdder')) expect(readme).contain(role);
   });
 });

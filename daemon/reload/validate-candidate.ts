@@ -49,7 +49,7 @@ export function validateCandidate(validate: Validate, { settings, parts }: Candi
   const facts = { path: first.path || 'settings', issues, mend: 'correct it there, or change the schema' };
   throw new DaemonError('settings_invalid', first.message + more, {
     ...facts,
-    ...(giver && first.path && { subject: giver.name }),
+    ...(giver && first.path && { subject: giver.name + (giver.version ? ` version ${giver.version}` : '') }),
   });
 }
 

@@ -1,3 +1,4 @@
+import { gcloudEnv } from '../gcloud.ts';
 import { serveGrpc } from './grpc-face.ts';
 import { Notifier } from './notifier.ts';
 import { serveRest } from './rest-face.ts';
@@ -54,17 +55,8 @@ export class LocalSecretManager {
   }
 
   /** What makes the real `gcloud` speak to it, with a folder of its own for its settings. */
-  gcloudEnv(config: string, projectId = project): Record<string, string> {
-    return {
-      CLOUDSDK_CONFIG: config,
-      CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER: this.url,
-      CLOUDSDK_AUTH_DISABLE_CREDENTIALS: 'true',
-      CLOUDSDK_CORE_PROJECT: projectId,
-      CLOUDSDK_CORE_DISABLE_PROMPTS: '1',
-      CLOUDSDK_CORE_CHECK_GCE_METADATA: 'false',
-      CLOUDSDK_SURVEY_DISABLE_PROMPTS: '1',
-      CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK: '1',
-    };
+  gcloudEnv(config: string): Record<string, string> {
+    return gcloudEnv({ url: this.url, project, config });
   }
 
   async stop(): Promise<void> {

@@ -85,6 +85,8 @@ export class SecretStore extends EventEmitter<{ event: [StoreEvent] }> {
 
   listSecrets(parent: string, filter = ''): Secret[] {
     const prefix = `${this.#canonical(parent)}/secrets/`;
+    // A filter that makes no sense is refused where there is nothing to filter, too.
+    matches(filter, () => undefined);
     const own = [...this.#secrets.values()].filter(({ name }) => name.startsWith(prefix));
     return own.filter((secret) => matches(filter, (field) => fieldOf(secret, field))).reverse();
   }
