@@ -22,8 +22,8 @@ export function runCommand(
     const child = spawn(command!, args, {
       env: { ...process.env, ...env },
       stdio: 'ignore',
-      timeout: withinMs,
-      signal,
+      // Node's own `timeout` goes on running after a command that could not be started.
+      signal: AbortSignal.any([signal, AbortSignal.timeout(withinMs)]),
     });
     child.once('error', (error: NodeJS.ErrnoException) => resolve({ how: error.code ?? error.name, isSuccess: false }));
     child.once('exit', (code, killedBy) => resolve({ how: killedBy ?? `exit ${code}`, isSuccess: code === 0 }));

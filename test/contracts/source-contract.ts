@@ -36,7 +36,7 @@ export function sourceContract(open: (value: string) => Promise<SourceWorld>): v
   });
 
   const load = async (request = asked) => world.source.load(request, signal);
-  const valueOf = ({ parts }: Awaited<ReturnType<typeof load>>) => (parts[0]!.settings as JsonObject).value;
+  const served = ({ parts }: Awaited<ReturnType<typeof load>>) => (parts[0]!.settings as JsonObject).value;
 
   it('says what it reads, and gives it frozen, under its id and kind', async () => {
     const { id, kind, describes } = world.source;
@@ -45,7 +45,7 @@ export function sourceContract(open: (value: string) => Promise<SourceWorld>): v
     expect(layer.sourceId).equal(id);
     expect(layer.parts).length(1);
     expect(layer.parts[0]).include({ sourceId: id, kind });
-    expect(valueOf(layer)).equal('one');
+    expect(served(layer)).equal('one');
     expect(Object.isFrozen(layer.parts[0]!.settings)).equal(true);
     expect([...layer.touched]).deep.equal([layer.parts[0]!.name]);
   });
@@ -65,7 +65,7 @@ export function sourceContract(open: (value: string) => Promise<SourceWorld>): v
     world.set('two');
     await until('it hints', () => hints > 0);
     const layer = await load();
-    expect(valueOf(layer)).equal('two');
+    expect(served(layer)).equal('two');
     expect(layer.touched.size).equal(1);
   });
 
@@ -76,7 +76,7 @@ export function sourceContract(open: (value: string) => Promise<SourceWorld>): v
     await until('it hints', () => hints > 0);
     const bad = await load();
     expect(bad.failure).property('code', 'source_malformed');
-    expect(valueOf(bad)).equal('one');
+    expect(served(bad)).equal('one');
     expect(world.source.problem).property('code', 'source_malformed');
     expect((await load()).failure, 'a problem that was told blocks nothing').equal(undefined);
     expect((await load({ ...asked, fresh: true })).failure).property('code', 'source_malformed');
@@ -84,7 +84,7 @@ export function sourceContract(open: (value: string) => Promise<SourceWorld>): v
     world.set('three');
     await until('it hints again', () => hints > 0);
     const good = await load();
-    expect(valueOf(good)).equal('three');
+    expect(served(good)).equal('three');
     expect(good.failure).equal(undefined);
     expect(world.source.problem).equal(undefined);
   });
@@ -95,7 +95,7 @@ export function sourceContract(open: (value: string) => Promise<SourceWorld>): v
     await watch[Symbol.asyncDispose]();
     hints = 0;
     world.set('unheard');
-    expect(valueOf(await load({ ...asked, patienceMs: 100 }))).equal('one');
+    expect(served(await load({ ...asked, patienceMs: 100 }))).equal('one');
     expect(hints).equal(0);
   });
 }
