@@ -223,6 +223,17 @@ describe('secrets of Google Secret Manager', () => {
     expect(test().logged('config_reload_completed').length).equal(reloads);
   });
 
+  it('are not forgotten when they are announced while a resync looks at them', async () => {
+    google().secret('key', ['one']);
+    await start({ secrets: [key], resync: '3s' });
+    const config = await test().connect();
+    google().store.faults.add({ method: 'ListSecretVersions', delayMs: 1_000, times: 1 });
+    await until('the resync asks', () => google().store.faults.count('ListSecretVersions') === 2);
+    google().add('key', 'two');
+    await until('it is there', () => config.settings.llm.key === 'two');
+    expect(google().store.faults.count('ListSecretVersions'), 'not by the next resync').equal(2);
+  });
+
   it('make a subscription of the daemon’s own and delete it on a clean stop', async () => {
     google().secret('key', ['one']);
     await start({ secrets: [key] });

@@ -33,6 +33,8 @@ export interface GcpSourceParts {
 const restMs = 1_000;
 /** What has failed for good is looked at again this often. */
 const slowRetryMs = 60_000;
+/** A resync that takes longer has not reached Google. */
+const resyncWithinMs = 30_000;
 /** So many notifications in one burst are a flood. */
 const floodOf = 10;
 const lumpGapMs = 60;
@@ -129,6 +131,8 @@ export class GcpSource implements Source {
     } finally {
       this.#loading--;
       patience.abort();
+      // What was announced while an earlier look was still under way.
+      if (this.#secrets.pursuits.some(({ isDue, isRunning }) => isDue && !isRunning)) this.#hint('more');
     }
   }
 
@@ -211,9 +215,15 @@ export class GcpSource implements Source {
     over: Promise<void>,
   ): Promise<void> {
     const due = pursuits.filter(({ isDue }) => isDue);
-    const awaited = due.filter(({ isRunning, problem, isNews }) => fresh || !isRunning || !problem || isNews);
+    const awaited = due.filter(({ isRunning, problem }) => fresh || !isRunning || !problem);
+    const running = new Set(awaited.filter(({ isRunning }) => isRunning));
     for (const pursuit of due) void this.#run(pursuit, giveUp);
-    await Promise.race([Promise.all(awaited.map((pursuit) => pursuit.run(giveUp))), over]);
+    const finished = async (pursuit: Pursuit, wasRunning: boolean) => {
+      await pursuit.run(giveUp);
+      // What was under way may have looked less closely than is asked now.
+      if (wasRunning && pursuit.isDue && !giveUp.aborted) await pursuit.run(giveUp);
+    };
+    await Promise.race([Promise.all(awaited.map((pursuit) => finished(pursuit, running.has(pursuit)))), over]);
     for (const pursuit of awaited) if (pursuit.isRunning) pursuit.overdue(this.#secrets.subjectOf(pursuit));
   }
 
@@ -262,7 +272,11 @@ export class GcpSource implements Source {
     if (reason === 'due') this.#notifications?.check();
     this.#secrets.finding?.ask('chosen');
     for (const mounted of this.#secrets.all) mounted.ask('chosen');
-    await Promise.all(this.#secrets.pursuits.map((pursuit) => this.#run(pursuit, this.#stopped.signal)));
+    const { pursuits } = this.#secrets;
+    const all = Promise.all(pursuits.map((pursuit) => this.#run(pursuit, this.#stopped.signal)));
+    await Promise.race([all, sleep(this.#parts.clock, resyncWithinMs, this.#stopped.signal)]);
+    for (const pursuit of pursuits) if (pursuit.isRunning) pursuit.overdue(this.#secrets.subjectOf(pursuit));
+    if (this.#hasNews()) this.#hint('resync');
     if (reason === 'due') this.#silence?.compare(before);
   }
 

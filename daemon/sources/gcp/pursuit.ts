@@ -45,9 +45,9 @@ export class Pursuit {
     return this.#told?.message !== this.#problem?.message;
   }
 
-  /** There is something to be got. */
+  /** There is something to be got that no attempt has been made at, or that is to be tried again. */
   get isDue(): boolean {
-    return this.#look !== undefined || this.#running !== undefined;
+    return this.#look !== undefined;
   }
 
   get isRunning(): boolean {
