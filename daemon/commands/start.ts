@@ -9,8 +9,19 @@ import type { Io, SharedOptions } from './io.ts';
 import { untilStopped } from './signals.ts';
 import { welcomeScreen } from './welcome-screen.ts';
 
+/** What a library still holds after everything has stopped, such as a connection that hangs, may take so long. */
+const lingerMs = 2_000;
+
 /** Runs the daemon until it is told to stop. */
 export async function start(shared: SharedOptions, io: Io): Promise<number> {
+  try {
+    return await run(shared, io);
+  } finally {
+    setTimeout(() => process.exit(), lingerMs).unref();
+  }
+}
+
+async function run(shared: SharedOptions, io: Io): Promise<number> {
   const options = loadOptions(findOptionsFile(shared.config, io.env), io.env);
   const format = options.log.format === 'auto' ? (io.stdout.isTTY ? 'text' : 'json') : options.log.format;
   const redaction = new Redaction();
@@ -26,13 +37,19 @@ export async function start(shared: SharedOptions, io: Io): Promise<number> {
   for (const option of options.inactive)
     log('warn', 'option_inactive', `${option} has no effect in this version`, { option });
   const stopped = untilStopped(daemon, log);
-  const { revision, epoch } = await startHeld(daemon);
-  log('info', 'daemon_ready', `serving revision ${revision}`, { ...readyFacts(options, daemon), revision, epoch });
-  if (format === 'text' || options.environment === 'development')
-    io.stderr.write(welcomeScreen(options, daemon.reports.summary()));
+  const starting = startHeld(daemon);
+  const snapshot = await Promise.race([starting, stopped.then(() => undefined)]);
+  if (snapshot) {
+    const { revision, epoch } = snapshot;
+    log('info', 'daemon_ready', `serving revision ${revision}`, { ...readyFacts(options, daemon), revision, epoch });
+    if (format === 'text' || options.environment === 'development')
+      io.stderr.write(welcomeScreen(options, daemon.reports.summary()));
+  }
   const reason = await Promise.race([stopped, daemon.running.then(() => stopped)]);
   log('info', 'daemon_stopping', `stopping: ${reason}`, { reason });
   await daemon.stop();
+  // A start that was cut short fails by that, and takes down what it had begun.
+  await starting.catch(() => {});
   await close();
   return 0;
 }

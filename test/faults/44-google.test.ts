@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { PubSub } from '@google-cloud/pubsub';
 import { expect } from 'chai';
 import { connect } from '../../client/connect.ts';
@@ -288,12 +289,37 @@ describe('faults 46 and 49: Google and a daemon that is a process', () => {
     await config.close();
   });
 
+  it('48: stops in time when nothing of Google answers any more', async () => {
+    google().secret('key', ['one']);
+    const [secretManager, pubsub] = [
+      await Freezer.start(google().manager.endpoint),
+      await Freezer.start(google().pubsub.endpoint),
+    ];
+    const endpoints = { secretManager: secretManager.endpoint, pubsub: pubsub.endpoint };
+    const daemon = await run(['start', '--config', lay({ secrets: [key], endpoints })]).ready();
+    for (const freezer of [secretManager, pubsub]) freezer.freeze();
+    // It is in the middle of a call that gets no answer.
+    google().add('key', 'two');
+    daemon.child.kill('SIGTERM');
+    expect(await Promise.race([daemon.ended(), sleep(10_000, 'too late')])).equal(0);
+    await Promise.all([secretManager.stop(), pubsub.stop()]);
+  });
+
   it('49: without a last known good, a start that does not reach Google ends after the deadline, by 69', async () => {
     const away = { secretManager: '127.0.0.1:9', pubsub: '127.0.0.1:9' };
     const file = lay({ secrets: [key], endpoints: away }, { deadline: '2s' });
     const daemon = run(['start', '--config', file]);
     expect(await daemon.ended()).equal(69);
     expect(daemon.lastWords).contain('UNAVAILABLE').contain(google().name('key'));
+  });
+
+  it('49: a start that does not reach Google can be stopped', async () => {
+    const away = { secretManager: '127.0.0.1:9', pubsub: '127.0.0.1:9' };
+    const daemon = run(['start', '--config', lay({ secrets: [key], endpoints: away })]);
+    await until('it is reading', () => daemon.stdout.includes('config_reload_started'), 20_000);
+    daemon.child.kill('SIGTERM');
+    expect(await Promise.race([daemon.ended(), sleep(10_000, 'too late')])).equal(0);
+    expect(daemon.stdout).not.contain('daemon_ready');
   });
 
   it('49: a start that Google answers slowly waits for it', async () => {

@@ -28,6 +28,7 @@ const firstWaitMs = 250;
 const longestWaitMs = 10_000;
 /** How long the first attempt may hold up a start. */
 const startWithinMs = 6_000;
+const stopWithinMs = 4_000;
 
 /**
  * Keeps one subscription open for as long as it is wanted: makes it, opens it, and does so again whenever it dies.
@@ -69,11 +70,12 @@ export class Notifications {
     this.#wake();
   }
 
+  /** Deletes the subscription, unless Pub/Sub takes too long for that: it expires by itself. */
   async stop(): Promise<void> {
     this.#stop.abort();
     this.#wake();
-    await this.#running;
-    await this.#subscription?.stop();
+    const stopped = this.#running.then(() => this.#subscription?.stop());
+    await Promise.race([stopped, sleep(this.#parts.clock, stopWithinMs)]);
   }
 
   async #run(tried: () => void): Promise<void> {
