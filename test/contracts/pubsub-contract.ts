@@ -99,6 +99,14 @@ export function pubsubContract(start: () => Promise<PubsubServer>): void {
     expect(seen.errors).deep.equal([5]);
   });
 
+  it('lists the subscriptions of a topic', async () => {
+    await client.createTopic('other');
+    await client.createSubscription('other', 'sub-two');
+    const [own] = await client.topic('top').getSubscriptions();
+    expect(own.map(({ name }) => name)).deep.equal(['projects/acme-test/subscriptions/sub-one']);
+    await client.topic('other').delete();
+  });
+
   it('says of a subscription whose topic was deleted that it has none, even when the topic is back', async () => {
     const topicOf = async () => (await client.subscription('sub-one').getMetadata())[0].topic;
     expect(await topicOf()).equal(topicName);

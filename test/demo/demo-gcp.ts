@@ -74,12 +74,12 @@ stage.tell('The daemon reads both secrets, and a program connects.');
 const ready = stage.until(/^daemon .*daemon_ready/);
 stage.play('daemon', join(root, 'daemon/main.ts'), ['start', '--config', file], { show: reloadLine });
 await ready;
-const connected = stage.until(/^billing .*connected/);
+const connected = Promise.all([stage.until(/^billing .*connected/), stage.until(/^daemon .*subscriber_connected/)]);
 stage.play('billing', join(import.meta.dirname, 'program.ts'), ['billing'], { env: { HOTCONF_SOCKET: socket } });
 await connected;
 
 stage.tell('A new version of the key is added. Nobody tells the daemon.');
-const renewed = stage.until(/^billing .*llm/);
+const renewed = Promise.all([stage.until(/^billing .*llm/), stage.until(/^daemon .*config_reload_completed/)]);
 await addVersion('gemini-api-key', 'demo-key-0002');
 await renewed;
 
@@ -89,7 +89,7 @@ await addVersion('db', '{"url": 5432}');
 await refused;
 
 stage.tell('The repair: the database has moved.');
-const moved = stage.until(/^billing .*database/);
+const moved = Promise.all([stage.until(/^billing .*database/), stage.until(/^daemon .*config_reload_completed/)]);
 await addVersion('db', database.replace('db.internal', 'db-2.internal'));
 await moved;
 

@@ -89,6 +89,11 @@ class Broker {
           if (subscription.topic === topic) subscription.topic = '_deleted-topic_';
         return {};
       }),
+      ListTopicSubscriptions: unary(({ topic }) => {
+        this.#topic(topic);
+        const own = [...this.#subscriptions].filter(([, subscription]) => subscription.topic === topic);
+        return { subscriptions: own.map(([name]) => name) };
+      }),
       Publish: unary(({ topic, messages }) => {
         this.#topic(topic);
         const messageIds = messages.map((message: Message) => this.#publish(topic, message));
