@@ -2,11 +2,17 @@ import { EventEmitter } from 'node:events';
 import { deepFreeze, type JsonObject, type JsonValue } from '../schemas/json.ts';
 import { compare, formatPaths } from '../schemas/patch.ts';
 import { type Path, parsePath, valueAt } from '../schemas/paths.ts';
-import { maxInboundFrame, type RequestFields, type RequestKind, type RotationResult } from '../schemas/wire.ts';
+import {
+  maxInboundFrame,
+  type Report,
+  type RequestFields,
+  type RequestKind,
+  type RotationResult,
+} from '../schemas/wire.ts';
 import { overlayEnvironment } from './env-overlay.ts';
 import { ClientError } from './errors.ts';
 import { Latest } from './latest.ts';
-import { Rejection } from './rejection.ts';
+import { Rejection, withoutValues } from './rejection.ts';
 import type {
   Config,
   ConfigEvents,
@@ -24,6 +30,8 @@ import { Watchers, WatchFailure } from './watchers.ts';
 /** What a config asks of whatever gives it snapshots. */
 export interface Remote {
   request(kind: RequestKind, fields?: RequestFields): Promise<JsonValue>;
+  /** Tells of a failure, or of its end; kept until it can be told. */
+  report(report: Report): void;
   readonly mayRotate: boolean;
   close(): Promise<void>;
 }
@@ -56,6 +64,8 @@ export class ConfigClient<S> implements Config<S> {
   readonly #readers = new Set<Latest<Snapshot<S>>>();
   readonly #closing = new AbortController();
   #snapshot: Snapshot<S> | undefined;
+  /** What `verify` has found good and is not committed yet. */
+  #tried: JsonObject | undefined;
   #link: Link = { kind: 'stale', since: new Date(), reason: 'not connected yet' };
 
   constructor(remote: Remote, options: ConfigClientOptions<S>) {
@@ -80,8 +90,8 @@ export class ConfigClient<S> implements Config<S> {
     return valueAt(this.settings as JsonObject, toPath(path)) as never;
   }
 
-  watch(path: string, handler: WatchHandler<never>): () => void {
-    return this.#watchers.add(toPath(path), path, handler as WatchHandler<JsonValue | undefined>);
+  watch(path: string, handler: WatchHandler<never, S>): () => void {
+    return this.#watchers.add(toPath(path), path, handler as unknown as WatchHandler<JsonValue | undefined, never>);
   }
 
   on<Event extends keyof ConfigEvents<S>>(event: Event, listener: ConfigEvents<S>[Event]): this {
@@ -131,6 +141,14 @@ export class ConfigClient<S> implements Config<S> {
     return (await this.#remote.request('rotate', { secret: name, value: encoded })) as unknown as RotationResult;
   }
 
+  reportFailure(code: string, message: string): void {
+    this.#remote.report({ code, message: withoutValues(message, this.settings as JsonObject) });
+  }
+
+  reportRecovery(code: string): void {
+    this.#remote.report({ code, message: 'recovered', recovered: true });
+  }
+
   /** The settings with every secret replaced, as the daemon tells them apart. */
   async redacted(): Promise<JsonObject> {
     return (await this.#remote.request('config')) as JsonObject;
@@ -163,6 +181,17 @@ export class ConfigClient<S> implements Config<S> {
     this.#snapshot = snapshotOf<S>(incoming, { changed: [], removed: [] });
   }
 
+  /** Has `verify` try settings, which are not taken. Throws `Rejection`. */
+  async tryOut(served: JsonObject, signal: AbortSignal): Promise<void> {
+    this.#tried = undefined;
+    const settings = this.#overlaid(served);
+    const { changed, removed } = compare((this.#snapshot?.settings ?? {}) as JsonObject, settings);
+    const both = AbortSignal.any([signal, this.#closing.signal]);
+    const ask = async () => this.#options.verify?.(settings as DeepReadonly<S>, both);
+    await this.#try('verify_failed', [...changed, ...removed], settings, ask);
+    this.#tried = served;
+  }
+
   /** Resolves when the snapshot is in and every handler has run. Throws `Rejection`; nothing has changed then. */
   async adopt({ settings: served, revision, epoch, committedAt, cause, within }: Incoming): Promise<void> {
     const previous = this.#snapshot;
@@ -174,8 +203,10 @@ export class ConfigClient<S> implements Config<S> {
     );
     const touched = [...changed, ...removed];
     const { verify } = this.#options;
+    const isTried = this.#tried === served;
+    this.#tried = undefined;
     // Nothing is awaited that is not there: a program without handlers has its settings in the turn they came in.
-    if (verify) {
+    if (verify && !isTried) {
       const ask = async () => verify(settings as DeepReadonly<S>, this.#closing.signal);
       await this.#try('verify_failed', touched, settings, ask);
     }

@@ -25,20 +25,23 @@ export async function openConfig<S>(options: ConnectOptions<S>): Promise<ConfigC
   const path = socketPath(options.socket);
   const { promise: first, resolve, reject } = Promise.withResolvers<void>();
   const link = new LinkToDaemon({
-    transport: socketTransport(path),
+    transport: socketTransport(path, trusted(options.daemonUid)),
     name: options.name ?? basename(process.argv[1] ?? 'node'),
     capabilities: ['patch', ...(verify ? ['verify'] : []), ...(observe ? ['observe'] : [])],
     adopt: async ({ settings, within }, frame) => {
       try {
         await config.adopt({ ...frame, settings, ...(within && { within }) });
-        resolve();
       } catch (error) {
         if (error instanceof Rejection)
           reject(new ClientError('rejected', `this program rejects the first snapshot: ${error.message}`, error.cause));
         throw error;
       }
     },
-    onLive: () => config.setLink({ kind: 'live' }),
+    tryOut: ({ settings }, trySignal) => config.tryOut(settings, trySignal),
+    onLive: () => {
+      config.setLink({ kind: 'live' });
+      resolve();
+    },
     onStale: (reason) => config.setLink({ kind: 'stale', since: new Date(), reason }),
     onRefused: reject,
   });
@@ -58,6 +61,15 @@ export async function openConfig<S>(options: ConnectOptions<S>): Promise<ConfigC
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Root, this process's own user, and the one that is configured. */
+function trusted(given: number | undefined): (uid: number) => boolean {
+  const configured = given ?? (process.env.HOTCONF_DAEMON_UID ? Number(process.env.HOTCONF_DAEMON_UID) : undefined);
+  if (configured !== undefined && !Number.isInteger(configured))
+    throw new ClientError('usage', 'HOTCONF_DAEMON_UID and daemonUid are the number of a user');
+  const own = process.getuid?.();
+  return (uid) => own === undefined || uid === 0 || uid === own || uid === configured;
 }
 
 function socketPath(given: string | undefined): string {

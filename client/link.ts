@@ -1,29 +1,24 @@
 import type { JsonValue } from '../schemas/json.ts';
 import {
-  type PatchFrame,
   protocolVersion,
+  type Report,
   type RequestFields,
   type RequestKind,
   type Response,
-  type SnapshotFrame,
   silenceMs,
-  type ToDaemon,
   type Welcome,
   type WireError,
 } from '../schemas/wire.ts';
 import { Backoff } from './backoff.ts';
 import { ClientError } from './errors.ts';
-import { type Received, Receiver } from './receiver.ts';
-import { Rejection } from './rejection.ts';
+import { Inbox, type InboxParts } from './inbox.ts';
 import { Requests } from './requests.ts';
 import type { Connection, Transport } from './transport.ts';
 
-export interface LinkParts {
+export interface LinkParts extends Pick<InboxParts, 'adopt' | 'tryOut'> {
   readonly transport: Transport;
   readonly name: string;
   readonly capabilities: readonly string[];
-  /** Takes settings in. Throws `Rejection`; whatever else it throws counts as one. */
-  readonly adopt: (settings: Extract<Received, { kind: 'new' }>, frame: SnapshotFrame | PatchFrame) => Promise<void>;
   readonly onLive: () => void;
   readonly onStale: (reason: string) => void;
   /** The daemon or the system said that coming back at once is of no use. */
@@ -42,15 +37,15 @@ const library = 'hotconf-node';
  */
 export class LinkToDaemon {
   readonly #parts: LinkParts;
-  readonly #receiver = new Receiver();
+  readonly #inbox: Inbox;
+  /** What this program has reported and not reported as recovered, by code. */
+  readonly #failures = new Map<string, Report>();
   readonly #backoff = new Backoff();
   readonly #requests = new Requests((request) => this.#connection?.send('request', request));
   #connection: Connection | undefined;
   #isClosed = false;
   #isLive = false;
   #mayRotate = false;
-  #waiting: (() => Promise<void>) | undefined;
-  #isAdopting = false;
   #retryAfterMs: number | undefined;
   #staleReason: string | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -59,6 +54,10 @@ export class LinkToDaemon {
 
   constructor(parts: LinkParts) {
     this.#parts = parts;
+    this.#inbox = new Inbox({
+      ...parts,
+      onAnswered: (connection) => connection === this.#connection && this.#setLive(),
+    });
   }
 
   open(): void {
@@ -85,12 +84,19 @@ export class LinkToDaemon {
     return this.#requests.add(kind, fields);
   }
 
+  report(report: Report): void {
+    if (report.recovered) this.#failures.delete(report.code);
+    else this.#failures.set(report.code, report);
+    if (this.#isLive) this.#connection?.send('report', report);
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearTimeout(this.#timer);
     clearTimeout(this.#watchdog);
     clearTimeout(this.#stable);
+    this.#inbox.close();
     this.#requests.failAll(new ClientError('closed', 'the config was closed'));
     this.#connection?.send('goodbye', { code: 'closed' });
     this.#connection?.end();
@@ -98,7 +104,7 @@ export class LinkToDaemon {
 
   #hello(connection: Connection): void {
     const { name, capabilities } = this.#parts;
-    const last = this.#receiver.position;
+    const last = this.#inbox.position;
     connection.send('hello', {
       protocol: protocolVersion,
       name,
@@ -112,11 +118,9 @@ export class LinkToDaemon {
   #onFrame(type: string, data: unknown): void {
     this.#watchdog?.refresh();
     if (type === 'welcome') this.#onWelcome(data as Welcome);
-    else if (type === 'snapshot')
-      this.#take(this.#receiver.snapshot.bind(this.#receiver, data as SnapshotFrame), data as SnapshotFrame);
-    else if (type === 'patch')
-      this.#take(this.#receiver.patch.bind(this.#receiver, data as PatchFrame), data as PatchFrame);
-    else if (type === 'ping') this.#connection?.send('pong', { revision: this.#receiver.position?.revision ?? 0 });
+    else if (type === 'snapshot' || type === 'patch' || type === 'verify')
+      this.#inbox.take(type, data, this.#connection!);
+    else if (type === 'ping') this.#connection?.send('pong', { revision: this.#inbox.position?.revision ?? 0 });
     else if (type === 'response') this.#requests.settle(data as Response);
     else if (type === 'error') this.#onError(data as WireError);
     else if (type === 'goodbye') this.#retryAfterMs = (data as { retryAfterMs?: number }).retryAfterMs;
@@ -132,6 +136,7 @@ export class LinkToDaemon {
         ),
       );
     this.#watch(silenceMs);
+    this.#inbox.verifyMs = limits.verifyMs;
     this.#connection?.setFrameLimit(limits.outboundFrame);
     if (resume === 'same') this.#setLive();
   }
@@ -141,48 +146,8 @@ export class LinkToDaemon {
     this.#staleReason = undefined;
     if (this.#isLive) return;
     this.#isLive = true;
+    for (const failure of this.#failures.values()) this.#connection?.send('report', failure);
     this.#parts.onLive();
-  }
-
-  #take(receive: () => Received, frame: SnapshotFrame | PatchFrame): void {
-    const connection = this.#connection!;
-    this.#waiting = () => this.#adopt(tried(receive), frame, connection);
-    if (!this.#isAdopting) void this.#drain();
-  }
-
-  async #drain(): Promise<void> {
-    this.#isAdopting = true;
-    try {
-      while (this.#waiting && !this.#isClosed) {
-        const task = this.#waiting;
-        this.#waiting = undefined;
-        await task();
-      }
-    } finally {
-      this.#isAdopting = false;
-    }
-  }
-
-  async #adopt(received: Received, frame: SnapshotFrame | PatchFrame, connection: Connection): Promise<void> {
-    const { nonce, revision } = frame;
-    const startedAt = performance.now();
-    if (received.kind === 'unusable') return connection.send('resync', { reason: received.reason });
-    try {
-      if (received.kind === 'new') {
-        await this.#parts.adopt(received, frame);
-        this.#receiver.accept(received);
-      }
-      this.#answer(connection, 'ack', { nonce, revision, applyMs: roundMs(performance.now() - startedAt) });
-    } catch (error) {
-      const { code = 'handler_failed', paths = [], message = '' } = error instanceof Rejection ? error : {};
-      this.#answer(connection, 'nack', { nonce, revision, code, paths, message });
-    }
-    if (connection === this.#connection && !this.#isClosed) this.#setLive();
-  }
-
-  /** In the next turn: other configs of this process that wait for the same change come first. */
-  #answer<Type extends 'ack' | 'nack'>(connection: Connection, type: Type, data: ToDaemon[Type]): void {
-    setImmediate(() => connection.send(type, data));
   }
 
   #onError({ code, message, fatal, retryAfterMs }: WireError): void {
@@ -212,7 +177,9 @@ export class LinkToDaemon {
       new ClientError('not_connected', 'the connection to the daemon was lost before it answered'),
     );
     if (this.#isClosed) return;
-    const code = (error as NodeJS.ErrnoException | undefined)?.code;
+    const refusal = error instanceof ClientError ? error.message : undefined;
+    if (error instanceof ClientError) this.#parts.onRefused(error);
+    const code = error instanceof ClientError ? undefined : (error as NodeJS.ErrnoException | undefined)?.code;
     if (code === 'EACCES' || code === 'EPERM')
       this.#parts.onRefused(
         new ClientError('refused', 'this user may not open the socket; see the mode and group of the view', error),
@@ -220,7 +187,7 @@ export class LinkToDaemon {
     this.#timer = setTimeout(() => this.open(), (this.#retryAfterMs ?? 0) + this.#backoff.next());
     this.#retryAfterMs = undefined;
     this.#parts.onStale(
-      this.#staleReason ?? (code ? `the daemon is not reachable: ${code}` : 'the connection was lost'),
+      this.#staleReason ?? (code ? `the daemon is not reachable: ${code}` : (refusal ?? 'the connection was lost')),
     );
   }
 
@@ -235,14 +202,3 @@ export class LinkToDaemon {
     }, withinMs);
   }
 }
-
-/** A frame that is not what it should be is as unusable as one that does not fit. */
-function tried(receive: () => Received): Received {
-  try {
-    return receive();
-  } catch {
-    return { kind: 'unusable', reason: 'the frame is malformed' };
-  }
-}
-
-const roundMs = (ms: number) => Math.round(ms * 1_000) / 1_000;

@@ -1,4 +1,5 @@
 import { deepFreeze, type JsonObject } from '../schemas/json.ts';
+import type { Report } from '../schemas/wire.ts';
 import { ConfigClient, type Incoming, type Remote } from './config-client.ts';
 import { ClientError } from './errors.ts';
 import { Rejection } from './rejection.ts';
@@ -15,6 +16,8 @@ export interface MemoryConfig<S> extends Config<S> {
   /** Plays the loss of the daemon; {@link reconnect} plays its return. */
   disconnect(reason?: string): void;
   reconnect(): void;
+  /** What the program has reported and not reported as recovered. */
+  readonly failures: ReadonlyMap<string, string>;
 }
 
 export interface MemoryConfigOptions<S> {
@@ -34,8 +37,12 @@ class MemoryConfigClient<S> extends ConfigClient<S> implements MemoryConfig<S> {
   #isStarted = false;
   #tail: Promise<unknown> = Promise.resolve();
 
+  readonly failures: ReadonlyMap<string, string>;
+
   constructor(settings: S, verify: Verify<S> | undefined) {
-    super(new MemoryRemote(() => this), verify ? { verify } : {});
+    const remote = new MemoryRemote(() => this);
+    super(remote, verify ? { verify } : {});
+    this.failures = remote.failures;
     this.start(this.#incoming(settings));
     this.#isStarted = true;
     this.setLink({ kind: 'live' });
@@ -86,6 +93,12 @@ class MemoryRemote implements Remote {
   }
 
   readonly mayRotate = false;
+  readonly failures = new Map<string, string>();
+
+  report({ code, message, recovered }: Report): void {
+    if (recovered) this.failures.delete(code);
+    else this.failures.set(code, message);
+  }
 
   async request(kind: string) {
     const { snapshot, link } = this.#config();

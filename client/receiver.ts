@@ -2,7 +2,7 @@ import { Digester } from '../schemas/digest.ts';
 import { deepFreeze, type JsonObject } from '../schemas/json.ts';
 import { applyPatch, fromPointer } from '../schemas/patch.ts';
 import type { Path } from '../schemas/paths.ts';
-import type { PatchFrame, Position, SnapshotFrame } from '../schemas/wire.ts';
+import type { PatchFrame, Position, SnapshotFrame, VerifyFrame } from '../schemas/wire.ts';
 import { share } from './share.ts';
 
 /** What came in: settings to try, nothing to do, or something that cannot be used as it is. */
@@ -21,14 +21,45 @@ export type Received =
 export class Receiver {
   readonly #digester = new Digester();
   #held: { readonly settings: JsonObject; readonly position: Position } | undefined;
+  /** The last candidate. When it is committed, the same object stands for it. */
+  #tried: { readonly settings: JsonObject; readonly position: Position } | undefined;
 
   /** What this program has; the daemon sends nothing when it is the same. */
   get position(): Position | undefined {
     return this.#held?.position;
   }
 
-  snapshot({ settings, epoch, revision, digest }: SnapshotFrame): Received {
-    if (this.#isOld(epoch, revision)) return { kind: 'old' };
+  /** A candidate; what is held stays. */
+  candidate(frame: VerifyFrame): Received {
+    this.#tried = undefined;
+    const received = 'settings' in frame ? this.#whole(frame) : this.#patched(frame);
+    if (received.kind === 'new') this.#tried = received;
+    return received;
+  }
+
+  snapshot(frame: SnapshotFrame): Received {
+    if (this.#isOld(frame)) return { kind: 'old' };
+    return this.#asTried(frame) ?? this.#whole(frame);
+  }
+
+  patch(frame: PatchFrame): Received {
+    if (this.#isOld(frame)) return { kind: 'old' };
+    return this.#asTried(frame) ?? this.#patched(frame);
+  }
+
+  accept({ settings, position }: { readonly settings: JsonObject; readonly position: Position }): void {
+    this.#held = { settings, position };
+    this.#tried = undefined;
+  }
+
+  /** What was tried and is now committed. */
+  #asTried({ epoch, revision, digest }: Position): Received | undefined {
+    const tried = this.#tried;
+    if (tried?.position.digest !== digest || tried.position.epoch !== epoch) return undefined;
+    return { kind: 'new', settings: tried.settings, position: { epoch, revision, digest } };
+  }
+
+  #whole({ settings, epoch, revision, digest }: SnapshotFrame): Received {
     return {
       kind: 'new',
       settings: deepFreeze(share(this.#held?.settings, settings)),
@@ -36,8 +67,7 @@ export class Receiver {
     };
   }
 
-  patch({ base, operations, epoch, revision, digest }: PatchFrame): Received {
-    if (this.#isOld(epoch, revision)) return { kind: 'old' };
+  #patched({ base, operations, epoch, revision, digest }: PatchFrame): Received {
     const held = this.#held;
     if (!held || held.position.epoch !== epoch || held.position.revision !== base)
       return { kind: 'unusable', reason: 'the base is not held' };
@@ -51,12 +81,8 @@ export class Receiver {
     return { kind: 'new', settings, position: { epoch, revision, digest }, within };
   }
 
-  accept({ settings, position }: { readonly settings: JsonObject; readonly position: Position }): void {
-    this.#held = { settings, position };
-  }
-
   /** Within an epoch numbers only grow; another epoch always wins. */
-  #isOld(epoch: string, revision: number): boolean {
+  #isOld({ epoch, revision }: Position): boolean {
     const held = this.#held?.position;
     return held !== undefined && held.epoch === epoch && revision <= held.revision;
   }

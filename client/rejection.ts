@@ -6,7 +6,7 @@ export class Rejection extends Error {
   readonly paths: readonly string[];
 
   constructor(
-    code: 'verify_failed' | 'handler_failed' | 'env_not_convertible',
+    code: 'verify_failed' | 'verify_timeout' | 'handler_failed' | 'env_not_convertible',
     paths: readonly string[],
     cause: unknown,
     settings: JsonValue,
@@ -18,7 +18,7 @@ export class Rejection extends Error {
 }
 
 /** Errors of databases and the like quote what they were given; no value may leave the program that way. */
-function withoutValues(message: string, settings: JsonValue): string {
+export function withoutValues(message: string, settings: JsonValue): string {
   if (typeof settings === 'string') return settings.length >= 4 ? message.replaceAll(settings, '[redacted]') : message;
   if (Array.isArray(settings)) return settings.reduce((text: string, item) => withoutValues(text, item), message);
   if (!isObject(settings)) return message;

@@ -50,8 +50,11 @@ export type Link =
   | { readonly kind: 'live' }
   | { readonly kind: 'stale'; readonly since: Date; readonly reason: string };
 
-/** Gets the part of the settings at its path, and the same part as it was before. */
-export type WatchHandler<Value> = (next: Value, previous: Value) => unknown;
+/**
+ * Gets the part of the settings at its path, the same part as it was before, and all of the settings that `next` is a
+ * part of: what changed together is seen together.
+ */
+export type WatchHandler<Value, S = unknown> = (next: Value, previous: Value, settings: DeepReadonly<S>) => unknown;
 
 /** Tries settings before this program accepts them. Throwing rejects them. */
 export type Verify<S> = (next: DeepReadonly<S>, signal: AbortSignal) => unknown;
@@ -68,6 +71,11 @@ export interface ConnectOptions<S> {
   readonly env?: { readonly prefix: string };
   /** Aborting it closes the config. */
   readonly signal?: AbortSignal;
+  /**
+   * The user that the daemon runs as, by number, besides root and this process's own; a socket of anybody else is refused.
+   * Default: `HOTCONF_DAEMON_UID`.
+   */
+  readonly daemonUid?: number;
   /** Only looks on: is not counted as a program that runs by the settings. Default false. */
   readonly observe?: boolean;
 }
@@ -118,7 +126,7 @@ export interface Config<S> extends AsyncDisposable {
    * {@link settings}. All handlers of a snapshot run at once. When one throws, the snapshot is rejected: those that
    * succeeded are called again with the parts exchanged, and the program keeps what it had. Returns how to stop.
    */
-  watch<P extends PathOf<S>>(path: P, handler: WatchHandler<DeepReadonly<ValueAt<S, P>>>): () => void;
+  watch<P extends PathOf<S>>(path: P, handler: WatchHandler<DeepReadonly<ValueAt<S, P>>, S>): () => void;
   on<Event extends keyof ConfigEvents<S>>(event: Event, listener: ConfigEvents<S>[Event]): this;
   off<Event extends keyof ConfigEvents<S>>(event: Event, listener: ConfigEvents<S>[Event]): this;
   /** The snapshots from now on; only the newest for a reader that is slow. Ends when the signal aborts or on close. */
@@ -135,6 +143,14 @@ export interface Config<S> extends AsyncDisposable {
    * program rejects is taken back, and the result says who and why. At most 47 KiB; text is sent as UTF-8.
    */
   rotateSecret(name: string, value: string | Uint8Array): Promise<RotationResult>;
+  /**
+   * Tells the daemon of a failure with the settings that this program runs, noticed after it accepted them: shown in
+   * `hotconf status`, and while a rollout bakes it counts as a rejection. Told again after a reconnect, until
+   * {@link reportRecovery}. Never put a value in the message; those of the settings are taken out.
+   */
+  reportFailure(code: string, message: string): void;
+  /** What was reported under this code is over. */
+  reportRecovery(code: string): void;
   /** Ends the connection. The settings stay readable. */
   close(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import type { JsonObject, JsonValue } from '../schemas/json.ts';
 import { overlap, type Path, valueAt } from '../schemas/paths.ts';
 
-type Handler = (next: JsonValue | undefined, previous: JsonValue | undefined) => unknown;
+type Handler = (next: JsonValue | undefined, previous: JsonValue | undefined, settings: never) => unknown;
 
 interface Watcher {
   readonly path: Path;
@@ -52,5 +52,5 @@ export class Watchers {
 }
 
 async function call({ path, handler }: Watcher, next: JsonObject, previous: JsonObject): Promise<void> {
-  await handler(valueAt(next, path), valueAt(previous, path));
+  await handler(valueAt(next, path), valueAt(previous, path), next as never);
 }

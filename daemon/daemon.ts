@@ -1,27 +1,33 @@
-import type { JsonValue } from '../schemas/json.ts';
-import type { Request } from '../schemas/wire.ts';
 import { AdminServer } from './admin/admin-server.ts';
+import { ProgramRequests } from './admin/program-requests.ts';
 import { Reports } from './admin/reports.ts';
-import { DaemonError } from './model/errors.ts';
 import type { Actor, ReloadOutcome, ReloadRecord, Snapshot } from './model/snapshot.ts';
-import { type Clock, systemClock } from './ops/clock.ts';
+import { type Clock, sleep, systemClock } from './ops/clock.ts';
+import { spareDescriptors } from './ops/descriptors.ts';
 import { Health } from './ops/health.ts';
+import { History } from './ops/history.ts';
 import type { Log } from './ops/log.ts';
-import { adminSocket, type Options, viewSocket } from './ops/options.ts';
+import type { Options } from './ops/options.ts';
+import { Pins } from './ops/pins.ts';
 import type { Redaction } from './ops/redaction.ts';
 import { prepareRuntimeFolder } from './ops/runtime-folder.ts';
+import { SnapshotKeeper } from './ops/snapshot-keeper.ts';
+import { SocketGuard } from './ops/socket-guard.ts';
+import { adminSocket } from './ops/socket-paths.ts';
 import { StateStore } from './ops/state-store.ts';
 import { readVersion } from './ops/version.ts';
+import { CommitGate } from './reload/commit-gate.ts';
 import { describeReloadEnd } from './reload/describe-reload.ts';
 import { Reloader } from './reload/reloader.ts';
 import { SettleWindow } from './reload/settle-window.ts';
 import { SnapshotStore } from './reload/snapshot-store.ts';
 import { loadAppSchema } from './reload/validate-candidate.ts';
-import { createFrameCheck } from './serve/check-frame.ts';
+import { describeSessionEvent } from './serve/describe-session-event.ts';
+import { Rollout } from './serve/rollout.ts';
 import { Rotation } from './serve/rotation.ts';
-import type { Session, SessionEvent } from './serve/session.ts';
-import { View } from './serve/view.ts';
-import { ViewServer } from './serve/view-server.ts';
+import type { Session } from './serve/session.ts';
+import type { SessionEvent } from './serve/session-event.ts';
+import { Views } from './serve/views.ts';
 import { createSources } from './sources/create-sources.ts';
 import { GcpSource } from './sources/gcp/gcp-source.ts';
 import type { Source } from './sources/source.ts';
@@ -34,99 +40,127 @@ export interface DaemonParts {
   readonly clock?: Clock;
 }
 
-/** What a frame needs besides the settings: its head, and the names of what changed. */
-const frameOverheadBytes = 1024 * 1024;
 const answersWithinMs = 5_000;
 /** A rotation is not over before the programs have answered; so long it may take. */
 const rotationWithinMs = 30_000;
+/** Sources that do not answer at a start are waited for so long when there is something to serve meanwhile. */
+const serveKeptAfterMs = 1_000;
 
 /**
- * The composition root: builds each part once and starts them in order. State folder, sources armed, everything read,
- * then the sockets; what was started is stopped in reverse order, after a failed start too.
+ * The composition root: builds each part once and starts them in order. State folder, last known good, sources armed,
+ * everything read, then the sockets; what was started is stopped in reverse order, after a failed start too.
  */
 export class Daemon {
   readonly reports: Reports;
-  readonly #parts: DaemonParts;
+  readonly #parts: DaemonParts & { readonly clock: Clock };
   readonly #state: StateStore;
+  readonly #keeper: SnapshotKeeper;
   readonly #sources: readonly Source[];
   readonly #settle: SettleWindow;
   readonly #health: Health;
   readonly #store: SnapshotStore;
   readonly #reloader: Reloader;
-  readonly #server: ViewServer;
+  readonly #views: Views;
+  readonly #rollout: Rollout;
   readonly #admin: AdminServer;
   readonly #rotation: Rotation;
+  readonly #history: History;
+  readonly #pins: Pins;
   readonly #stop = new AbortController();
   readonly #started: (() => Promise<void> | void)[] = [];
-  #reloading: Promise<void> = Promise.resolve();
+  #running: Promise<void> = Promise.resolve();
 
   /** Takes the state folder. Throws what is wrong with options, schema, folders or the process environment. */
-  constructor(parts: DaemonParts) {
+  constructor(given: DaemonParts) {
+    const parts = { clock: systemClock, ...given };
     this.#parts = parts;
-    const { options, log, env, redaction } = parts;
-    const clock = parts.clock ?? systemClock;
+    const { options, log, env, redaction, clock } = parts;
+    const { signal } = this.#stop;
     const { schema, validate } = loadAppSchema(options.schema);
-    const sourceParts = {
-      options,
-      env,
-      schema,
-      redaction,
-      clock,
-      log,
-      onWatchHealth: () => this.#onWatchHealth(),
-      instance: () => this.#state.epoch,
-    };
+    const instance = () => this.#state.epoch;
+    const onWatchHealth = () => this.#onWatchHealth();
+    const sourceParts = { options, env, schema, redaction, clock, log, onWatchHealth, instance };
     this.#sources = createSources(sourceParts);
-    prepareRuntimeFolder(options.runtimeDir);
-    this.#health = new Health({ clock, log, onChange: (state) => this.#server.tellState(state) });
-    const view = new View('default');
-    this.#server = new ViewServer({
-      view,
-      path: viewSocket(options),
-      mode: options.view.mode,
-      maxClients: options.limits.clients,
-      maxFrameBytes: options.limits.snapshotSize + frameOverheadBytes,
-      checkFrame: createFrameCheck(),
+    this.#health = new Health({ clock, log, onChange: (state) => this.#views.tellState(state) });
+    const requests = new ProgramRequests({
+      views: options.views,
+      reports: () => this.reports,
+      reload: (actor) => this.reload(actor),
+      preview: () => this.#reloader.preview(signal),
+      rotation: () => this.#rotation,
+    });
+    this.#views = new Views({
+      options,
+      descriptors: spareDescriptors(),
       clock,
       log,
       state: () => this.#health.state,
-      mayRotate: options.view.mayRotate && options.sources.gcp !== undefined,
-      answer: (request, session) => this.#answer(request, session),
+      answer: (request, session) => requests.answer(request, session),
       onEvent: (event, session) => this.#onSession(event, session),
+      onSettled: (revision, delivery) => this.#history.delivered(revision, delivery),
       clean: (text) => redaction.clean(text),
     });
+    prepareRuntimeFolder(options.runtimeDir, this.#views.groups);
     this.#state = StateStore.open(options.stateDir);
+    const onUnsaved = (error: unknown) => this.#onUnsaved(error);
+    this.#history = new History({ state: this.#state, redaction, onUnsaved });
+    this.#keeper = new SnapshotKeeper({
+      options,
+      env,
+      state: this.#state,
+      clock,
+      log,
+      onProblem: (problem) => this.#health.setDegraded('last-known-good', problem),
+    });
     this.#store = new SnapshotStore({
       lineage: this.#state,
       schema,
       clock,
-      onUnsaved: (error) => this.#onUnsaved(error),
-      onCommit: (snapshot) => this.#server.publish(snapshot),
+      keep: options.lastKnownGood.keep,
+      onUnsaved,
+      onCommit: (snapshot) => this.#rollout.publish(snapshot),
+    });
+    this.#rollout = new Rollout({
+      options: options.rollout,
+      views: this.#views,
+      clock,
+      log,
+      onDone: (snapshot) => this.#keeper.save(snapshot),
+      onWithdraw: (...withdrawal) => void this.#reloader.withdraw(...withdrawal),
+    });
+    const pins = new Pins({ state: this.#state, health: this.#health, onUnsaved });
+    this.#pins = pins;
+    const gate = new CommitGate({
+      store: this.#store,
+      validate,
+      tryOut: (candidate, whileRunning) => this.#views.tryOut(candidate, whileRunning),
+      pins,
+      maxSnapshotBytes: options.limits.snapshotSize,
+      maxRemoved: options.reload.maxRemoved,
     });
     this.#settle = new SettleWindow(options.reload, clock);
     this.#reloader = new Reloader({
       sources: this.#sources,
       freshSources: () => createSources({ ...sourceParts, log: () => {} }),
       settle: this.#settle,
-      validate,
       store: this.#store,
+      gate,
+      pins,
+      partsOf: async (revision) => this.#keeper.partsOf(revision, this.#store.kept),
       clock,
       deadlineMs: options.reload.deadlineMs,
       minIntervalMs: options.reload.minIntervalMs,
-      maxSnapshotBytes: options.limits.snapshotSize,
       onStart: ({ cause }) => log('info', 'config_reload_started', `reading (${cause})`, { trigger: cause }),
       onEnd: (record, outcome) => this.#onReload(record, outcome),
     });
     const gcp = this.#sources.find((source) => source instanceof GcpSource);
     this.#rotation = new Rotation({
       source: gcp,
-      reload: (actor) => this.#reloader.reloadNow(new Set([gcp!.id]), actor, this.#stop.signal),
-      answersTo: (revision) => this.#server.answersTo(revision, rotationWithinMs),
+      reload: (actor) => this.#reloader.reloadNow(new Set([gcp!.id]), actor, signal),
+      answersTo: (revision) => this.#rollout.answersTo(revision, rotationWithinMs),
       log,
-      signal: this.#stop.signal,
+      signal,
     });
-    const history = (limit?: number) => this.#state.records(limit);
-    const views = () => [{ name: view.name, path: viewSocket(options), server: this.#server }];
     this.reports = new Reports({
       options,
       version: readVersion(),
@@ -134,16 +168,20 @@ export class Daemon {
       store: this.#store,
       sources: this.#sources,
       health: this.#health,
-      views,
-      history,
+      views: this.#views,
+      rollout: this.#rollout,
+      pins,
+      history: (limit) => this.#state.records(limit),
       clock,
     });
     this.#admin = new AdminServer({
       path: adminSocket(options),
       reports: this.reports,
-      reload: (actor) => this.reload(actor),
-      preview: () => this.#reloader.preview(this.#stop.signal),
-      allAnswered: () => this.#server.allAnswered(answersWithinMs),
+      reload: (actor, acceptMissing) => this.reload(actor, acceptMissing),
+      rollback: (to, expect, actor) => this.#reloader.rollback(to, expect, actor),
+      unpin: (actor) => this.#reloader.unpin(actor, signal),
+      preview: () => this.#reloader.preview(signal),
+      allAnswered: () => this.#views.allAnswered(answersWithinMs),
       rotate: (request) => this.#rotation.rotate(request, { cause: 'operator' }),
       log,
     });
@@ -151,17 +189,20 @@ export class Daemon {
 
   /** Resolves when the first snapshot is served. Throws why it cannot be; everything is then stopped again. */
   async start(): Promise<Snapshot> {
+    const { clock } = this.#parts;
     this.#started.push(() => this.#state.close());
+    this.#started.push(() => this.#keeper.close());
     for (const source of this.#sources) this.#started.push(() => source.close());
     try {
-      // Armed before it is read, so that nothing falls between.
-      if (this.#parts.options.hotReload) await this.#watchSources();
-      const outcome = await this.reload({ cause: 'start' });
-      if (outcome.kind === 'rejected') throw outcome.error;
-      await this.#startPart(this.#server);
+      const isKept = this.#restore();
+      const live = this.#goLive(isKept);
+      this.#running = live;
+      await (isKept ? Promise.race([live, sleep(clock, serveKeptAfterMs)]) : live);
+      await this.#startPart(this.#views);
       await this.#startPart(this.#admin);
-      this.#reloading = this.#reloader.run(this.#stop.signal);
-      return outcome.snapshot;
+      await this.#startPart(this.#guard());
+      this.#running = live.then(() => this.#reloader.run(this.#stop.signal));
+      return this.#store.current!;
     } catch (error) {
       await this.stop();
       throw error;
@@ -169,19 +210,47 @@ export class Daemon {
   }
 
   /** Reads every source again. */
-  reload(actor: Actor): Promise<ReloadOutcome> {
-    return this.#reloader.reloadAll(actor, this.#stop.signal);
+  reload(actor: Actor, acceptMissing = false): Promise<ReloadOutcome> {
+    return this.#reloader.reloadAll(actor, this.#stop.signal, acceptMissing);
   }
 
   /** Rejects when a part that should run for ever has failed. */
   get running(): Promise<void> {
-    return this.#reloading;
+    return this.#running;
   }
 
   async stop(): Promise<void> {
     this.#stop.abort();
-    await this.#reloading.catch(() => {});
+    await this.#running.catch(() => {});
     for (const stop of this.#started.splice(0).reverse()) await stop();
+  }
+
+  /** Serves what was served before a restart, if that is kept. */
+  #restore(): boolean {
+    const kept = this.#keeper.newest();
+    try {
+      if (kept) this.#reloader.restore(kept);
+    } catch (error) {
+      this.#keeper.refuse(error);
+    }
+    const { pin } = this.#pins;
+    if (pin && pin.revision !== this.#store.current?.revision) {
+      const what = `revision ${pin.revision} was pinned and is not kept: the sources are served`;
+      this.#parts.log('error', 'pin_lost', what, { revision: pin.revision });
+      this.#pins.pin = undefined;
+    }
+    return this.#store.current !== undefined;
+  }
+
+  /** Arms the sources and reads them. Where something is served already, what cannot be read is a rejected reload. */
+  async #goLive(isKept: boolean): Promise<void> {
+    // Armed before it is read, so that nothing falls between.
+    if (this.#parts.options.hotReload) await this.#watchSources();
+    const outcome = await this.reload({ cause: 'start' });
+    if (outcome.kind !== 'rejected') return;
+    if (!isKept) throw outcome.error;
+    // What is wrong is told, and holds up nothing else.
+    await this.#reloader.reloadNow(new Set(this.#sources.map(({ id }) => id)), { cause: 'start' }, this.#stop.signal);
   }
 
   async #watchSources(): Promise<void> {
@@ -189,6 +258,17 @@ export class Daemon {
       const watch = await source.watch((hint) => this.#settle.add(hint));
       this.#started.push(async () => watch[Symbol.asyncDispose]());
     }
+  }
+
+  #guard(): SocketGuard {
+    const { options, clock, log } = this.#parts;
+    return new SocketGuard({
+      files: [...this.#views.servers, this.#admin].map(({ file }) => file),
+      prepareFolder: () => prepareRuntimeFolder(options.runtimeDir, this.#views.groups),
+      clock,
+      log,
+      onProblem: (problem) => this.#health.setDegraded('sockets', problem),
+    });
   }
 
   async #startPart(part: { start(): Promise<void>; stop(): Promise<void> }): Promise<void> {
@@ -205,18 +285,7 @@ export class Daemon {
       secretsLoaded: this.#store.secretsLoaded,
     });
     this.#health.setProblems(this.#reloader.problems());
-    try {
-      this.#state.addRecord(this.#cleaned(record));
-      this.#health.setDegraded('state', undefined);
-    } catch (error) {
-      this.#onUnsaved(error);
-    }
-  }
-
-  /** A reason and an error are words of others, and are kept on disk. */
-  #cleaned(record: ReloadRecord): ReloadRecord {
-    const { reason, by, error } = record;
-    return { ...record, ...(this.#parts.redaction.cleanValue({ reason, by, error }) as Partial<ReloadRecord>) };
+    if (this.#history.add(record)) this.#health.setDegraded('state', undefined);
   }
 
   #onWatchHealth(): void {
@@ -231,59 +300,10 @@ export class Daemon {
     this.#health.setDegraded('state', reason);
   }
 
-  async #answer(request: Request, session: Session): Promise<JsonValue> {
-    const { kind, reason } = request;
-    if (kind === 'summary') return this.reports.summary() as unknown as JsonValue;
-    if (kind === 'config') return this.reports.config();
-    if (kind === 'validate') return (await this.#reloader.preview(this.#stop.signal)) as unknown as JsonValue;
-    if (kind === 'rotate') return this.#rotate(request, session);
-    if (!this.#parts.options.view.mayReload)
-      throw new DaemonError('not_permitted', 'this view may not reload', { mend: 'set mayReload for the view' });
-    const outcome = await this.reload({ cause: 'client', by: session.name, ...(reason && { reason }) });
-    if (outcome.kind !== 'rejected')
-      return {
-        outcome: outcome.kind,
-        revision: outcome.snapshot.revision,
-        changed: outcome.kind === 'committed' ? outcome.snapshot.changed : [],
-      };
-    const { code, message, facts } = outcome.error;
-    return { outcome: 'rejected', code, message, issues: (facts.issues ?? []) as unknown as JsonValue };
-  }
-
-  async #rotate({ secret = '', value = '' }: Request, { name }: Session): Promise<JsonValue> {
-    if (!this.#parts.options.view.mayRotate)
-      throw new DaemonError('not_permitted', 'this view may not rotate secrets', {
-        mend: 'set mayRotate for the view',
-      });
-    const request = { secret, value: Buffer.from(value, 'base64') };
-    return (await this.#rotation.rotate(request, { cause: 'client', by: name })) as unknown as JsonValue;
-  }
-
   #onSession(event: SessionEvent, session: Session): void {
-    const { log } = this.#parts;
-    const who = { subscriber: session.name, pid: session.pid, session: session.id };
-    if (event.kind === 'joined')
-      log(session.isObserver ? 'debug' : 'info', 'subscriber_connected', `${session.name} is connected`, who);
-    else if (event.kind === 'accepted')
-      log('debug', 'subscriber_accepted_snapshot', `${session.name} runs revision ${event.revision}`, {
-        ...who,
-        applyMs: event.applyMs,
-        waitedMs: event.waitedMs,
-      });
-    else if (event.kind === 'rejected') {
-      const { revision, code, paths, message } = event.nack;
-      log('warn', 'subscriber_rejected_snapshot', `${session.name} rejects revision ${revision}: ${message}`, {
-        ...who,
-        revision,
-        errorType: code,
-        paths,
-      });
-    } else if (event.kind === 'reported')
-      log(event.recovered ? 'info' : 'warn', 'subscriber_report', `${session.name}: ${event.message}`, {
-        ...who,
-        errorType: event.code,
-      });
-    else
-      log('warn', 'subscriber_refused', `a connection is refused: ${event.message}`, { ...who, errorType: event.code });
+    const line = describeSessionEvent(event, session);
+    if (line) this.#parts.log(line.level, line.event, line.message, line.fields);
+    this.#rollout.onSession(event, session);
+    this.#health.setDegraded('clients', this.#views.doorkeeper.fullness);
   }
 }

@@ -40,7 +40,13 @@ export interface Welcome {
   readonly revision: number;
   /** `same`: the program has the settings already and gets none. `full`: a snapshot follows. */
   readonly resume: 'same' | 'full';
-  readonly limits: { readonly inboundFrame: number; readonly outboundFrame: number; readonly heartbeatMs: number };
+  readonly limits: {
+    readonly inboundFrame: number;
+    readonly outboundFrame: number;
+    readonly heartbeatMs: number;
+    /** How long a candidate may be tried. */
+    readonly verifyMs: number;
+  };
   readonly view: string;
   readonly state: DaemonState;
   /** Programs of this view may rotate secrets. */
@@ -74,6 +80,9 @@ export interface PatchFrame extends Delivery {
   readonly base: number;
   readonly operations: readonly Operation[];
 }
+
+/** A candidate to be tried and not to be taken: whole, or as a patch. Answered like a snapshot. */
+export type VerifyFrame = SnapshotFrame | PatchFrame;
 
 export interface Ack {
   readonly nonce: string;
@@ -113,6 +122,14 @@ export interface Response {
   readonly message?: string;
 }
 
+/** A failure noticed after a snapshot was accepted, or its end. */
+export interface Report {
+  readonly code: string;
+  /** Never a value. */
+  readonly message: string;
+  readonly recovered?: boolean;
+}
+
 export interface Goodbye {
   readonly code: string;
   readonly retryAfterMs?: number;
@@ -131,7 +148,7 @@ export interface ToDaemon {
   hello: Hello;
   ack: Ack;
   nack: Nack;
-  report: { readonly code: string; readonly message: string; readonly recovered?: boolean };
+  report: Report;
   resync: { readonly reason: string };
   ping: { readonly revision: number };
   pong: { readonly revision: number };
@@ -144,6 +161,7 @@ export interface ToClient {
   welcome: Welcome;
   snapshot: SnapshotFrame;
   patch: PatchFrame;
+  verify: VerifyFrame;
   state: DaemonState;
   ping: { readonly revision: number };
   pong: { readonly revision: number };

@@ -65,7 +65,8 @@ describe('the architecture', () => {
   it('gives each package few homes', () => {
     const homes: Readonly<Record<string, readonly string[]>> = {
       chokidar: ['daemon/sources/path-watcher.ts'],
-      'node-ipc': ['daemon/serve/frame-parser.ts', 'daemon/serve/view-server.ts'],
+      'node-ipc': ['daemon/serve/frame-parser.ts', 'daemon/serve/ipc-socket.ts'],
+      koffi: ['daemon/serve/peer.ts'],
       winston: ['daemon/ops/log.ts'],
       fastify: ['daemon/admin/admin-server.ts'],
       commander: ['daemon/commands/command-line.ts'],
@@ -81,8 +82,8 @@ describe('the architecture', () => {
     const used = imports.filter(({ to }) => !isOwn(to) && !to.startsWith('node:'));
     const packageOf = (to: string) => /^(@[^/]+\/)?[^/]+/.exec(to)![0];
     for (const { from, to } of used) expect(homes[packageOf(to)], `${from} imports ${to}`).contain(from);
-    const { dependencies } = JSON.parse(sourceOf('package.json'));
-    expect(Object.keys(dependencies)).have.members(Object.keys(homes));
+    const { dependencies, optionalDependencies } = JSON.parse(sourceOf('package.json'));
+    expect(Object.keys({ ...dependencies, ...optionalDependencies })).have.members(Object.keys(homes));
   });
 
   it('has no circle of imports', () => {

@@ -1,18 +1,20 @@
-import { type FastifyInstance, fastify } from 'fastify';
+import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
 import type { RotationResult } from '../../schemas/wire.ts';
 import { DaemonError } from '../model/errors.ts';
 import type { Actor, ReloadOutcome } from '../model/snapshot.ts';
 import type { Log } from '../ops/log.ts';
 import { compileOwn } from '../ops/own-schemas.ts';
 import { SocketFile } from '../ops/socket-file.ts';
-import type { Preview } from '../reload/reloader.ts';
+import type { Preview } from '../reload/commit-gate.ts';
 import type { RotationRequest } from '../serve/rotation.ts';
 import type { Reports } from './reports.ts';
 
 export interface AdminServerParts {
   readonly path: string;
   readonly reports: Reports;
-  readonly reload: (actor: Actor) => Promise<ReloadOutcome>;
+  readonly reload: (actor: Actor, acceptMissing: boolean) => Promise<ReloadOutcome>;
+  readonly rollback: (to: number, expect: number | undefined, actor: Omit<Actor, 'cause'>) => Promise<ReloadOutcome>;
+  readonly unpin: (actor: Actor) => Promise<ReloadOutcome>;
   readonly preview: () => Promise<Preview>;
   /** Resolves when the programs have answered, or after a time. */
   readonly allAnswered: () => Promise<void>;
@@ -27,7 +29,28 @@ const rotateBytes = 96 * 1024;
 const reloadBody = {
   type: 'object',
   additionalProperties: false,
-  properties: { reason: { type: 'string', maxLength: 500 }, dryRun: { type: 'boolean' } },
+  properties: {
+    reason: { type: 'string', maxLength: 500 },
+    dryRun: { type: 'boolean' },
+    acceptMissing: { type: 'boolean' },
+  },
+} as const;
+
+const rollbackBody = {
+  type: 'object',
+  required: ['to'],
+  additionalProperties: false,
+  properties: {
+    to: { type: 'integer', minimum: 1 },
+    expect: { type: 'integer', minimum: 1 },
+    reason: { type: 'string', maxLength: 500 },
+  },
+} as const;
+
+const unpinBody = {
+  type: 'object',
+  additionalProperties: false,
+  properties: { reason: { type: 'string', maxLength: 500 } },
 } as const;
 
 const rotateBody = {
@@ -47,13 +70,18 @@ export class AdminServer {
   readonly #file: SocketFile;
 
   constructor(parts: AdminServerParts) {
-    this.#file = new SocketFile(parts.path);
     this.#app = createApp(parts);
+    const bind = (temporary: string) => this.#app.server.close().listen({ path: temporary });
+    this.#file = new SocketFile(parts.path, { mode: 0o600 }, bind);
+  }
+
+  get file(): SocketFile {
+    return this.#file;
   }
 
   async start(): Promise<void> {
     await this.#app.ready();
-    await this.#file.publish((temporary) => this.#app.server.listen({ path: temporary }), 0o600);
+    await this.#file.publish();
   }
 
   async stop(): Promise<void> {
@@ -62,7 +90,8 @@ export class AdminServer {
   }
 }
 
-function createApp({ reports, reload, preview, allAnswered, rotate, log }: AdminServerParts): FastifyInstance {
+function createApp(parts: AdminServerParts): FastifyInstance {
+  const { reports, reload, rollback, unpin, preview, allAnswered, rotate, log } = parts;
   const app = fastify({ logger: false, bodyLimit: jsonBytes, forceCloseConnections: true, requestTimeout: 60_000 });
   // Fastify's own compiler would bring a second ajv with a second meta-schema.
   app.setValidatorCompiler(({ schema }) => compileOwn(schema as object));
@@ -89,16 +118,26 @@ function createApp({ reports, reload, preview, allAnswered, rotate, log }: Admin
     },
     ({ query }) => reports.explain(query.path),
   );
-  app.post<{ Body: { reason?: string; dryRun?: boolean } }>(
+  const answered = async (outcome: ReloadOutcome, reply: FastifyReply) => {
+    await allAnswered();
+    const answer = describeReload(outcome, reports);
+    return reply.code(answer.status === 'success' ? 200 : 422).send(answer);
+  };
+  app.post<{ Body: { reason?: string; dryRun?: boolean; acceptMissing?: boolean } }>(
     '/admin/reload-config',
     { schema: { body: reloadBody } },
     async ({ body }, reply) => {
       if (body.dryRun) return reply.send({ status: 'success', message: 'Nothing was changed', ...(await preview()) });
-      const outcome = await reload({ cause: 'operator', ...(body.reason && { reason: body.reason }) });
-      await allAnswered();
-      const answer = describeReload(outcome, reports);
-      return reply.code(answer.status === 'success' ? 200 : 422).send(answer);
+      return answered(await reload({ cause: 'operator', ...why(body) }, body.acceptMissing ?? false), reply);
     },
+  );
+  app.post<{ Body: { to: number; expect?: number; reason?: string } }>(
+    '/admin/rollback',
+    { schema: { body: rollbackBody } },
+    async ({ body }, reply) => answered(await rollback(body.to, body.expect, { by: 'operator', ...why(body) }), reply),
+  );
+  app.post<{ Body: { reason?: string } }>('/admin/unpin', { schema: { body: unpinBody } }, async ({ body }, reply) =>
+    answered(await unpin({ cause: 'operator', ...why(body) }), reply),
   );
   app.post<{ Body: { secret: string; value: string; at?: string } }>(
     '/admin/rotate',
@@ -113,11 +152,16 @@ function createApp({ reports, reload, preview, allAnswered, rotate, log }: Admin
   return app;
 }
 
+function why({ reason }: { reason?: string }): { reason?: string } {
+  return reason ? { reason } : {};
+}
+
 /** What an operator is told of a reload. */
 function describeReload(outcome: ReloadOutcome, reports: Reports) {
   if (outcome.kind === 'rejected') {
     const { code, message, facts } = outcome.error;
-    return { status: 'error', code, message, outcome: outcome.kind, issues: facts.issues ?? [] };
+    const { issues = [], rejectedBy = [] } = facts;
+    return { status: 'error', code, message, outcome: outcome.kind, issues, rejectedBy };
   }
   const { revision, epoch, changed, removed } = outcome.snapshot;
   const isNew = outcome.kind === 'committed';
@@ -129,6 +173,8 @@ function describeReload(outcome: ReloadOutcome, reports: Reports) {
     epoch,
     changed: isNew ? changed : [],
     removed: isNew ? removed : [],
+    pinned: reports.summary().pinned,
+    rollout: reports.summary().rollout,
     subscribers: reports.clients(),
   };
 }
@@ -146,7 +192,8 @@ function explain(error: unknown): { status: number; code: string; message: strin
 }
 
 function statusOf({ code, exitCode }: DaemonError): number {
-  if (code === 'usage') return 404;
+  if (code === 'usage' || code === 'revision_gone') return 404;
+  if (code === 'revision_conflict') return 409;
   if (exitCode === 77) return 403;
   return exitCode === 65 || exitCode === 66 ? 400 : 503;
 }

@@ -1,14 +1,18 @@
 import type { JsonObject } from '../../schemas/json.ts';
+import { leavesOf } from '../../schemas/patch.ts';
 import { formatPath, overlap, type Path, parsePath, valueAt } from '../../schemas/paths.ts';
 import type { AppSchema } from '../model/app-schema.ts';
 import { DaemonError } from '../model/errors.ts';
 import { isSecret, redactSettings } from '../model/secrecy.ts';
 import type { ReloadRecord, Snapshot } from '../model/snapshot.ts';
+import type { ViewFilter } from '../model/view-filter.ts';
 import type { Clock } from '../ops/clock.ts';
 import type { Health } from '../ops/health.ts';
 import type { Options } from '../ops/options.ts';
+import type { PinKeeper } from '../reload/commit-gate.ts';
 import type { SnapshotStore } from '../reload/snapshot-store.ts';
-import type { ViewServer } from '../serve/view-server.ts';
+import type { Rollout } from '../serve/rollout.ts';
+import type { Views } from '../serve/views.ts';
 import type { Source } from '../sources/source.ts';
 
 export interface ReportsParts {
@@ -18,7 +22,9 @@ export interface ReportsParts {
   readonly store: SnapshotStore;
   readonly sources: readonly Source[];
   readonly health: Health;
-  readonly views: () => readonly { readonly name: string; readonly path: string; readonly server: ViewServer }[];
+  readonly views: Views;
+  readonly rollout: Rollout;
+  readonly pins: PinKeeper;
   /** Newest first. */
   readonly history: (limit?: number) => readonly ReloadRecord[];
   readonly clock: Clock;
@@ -33,7 +39,7 @@ export class Reports {
   }
 
   summary() {
-    const { options, store, schema, history } = this.#parts;
+    const { options, store, schema, history, pins, rollout } = this.#parts;
     const snapshot = this.#snapshot();
     return {
       environment: options.environment,
@@ -44,12 +50,38 @@ export class Reports {
       secretsLoaded: store.secretsLoaded,
       configured: Object.fromEntries(schema.parts.map((part) => [part, snapshot.settings[part] !== undefined])),
       sources: this.#sources(),
+      pinned: pins.pin ?? null,
+      rollout: rollout.stage ?? null,
       lastReload: history(1)[0] ?? null,
     };
   }
 
+  /** The summary as the programs of a view may have it: nothing of what they do not see. */
+  summaryFor(filter: ViewFilter) {
+    const summary = this.summary();
+    if (filter.isAll) return summary;
+    const { settings, parts } = this.#snapshot();
+    const seen = filter.apply(settings);
+    const secrets = leavesOf(seen).filter((path) => path.length > 0 && isSecret(this.#parts.schema, parts, path));
+    const { at, outcome, revision } = summary.lastReload ?? {};
+    const mayHave = (part: string) => seen[part] !== undefined || filter.sees([part]);
+    return {
+      ...summary,
+      secretsLoaded: secrets.length,
+      configured: Object.fromEntries(
+        Object.keys(summary.configured)
+          .filter(mayHave)
+          .map((part) => [part, seen[part] !== undefined]),
+      ),
+      sources: summary.sources.map(({ id, kind, state }) => ({ id, kind, state })),
+      pinned: summary.pinned && { revision: summary.pinned.revision },
+      rollout: null,
+      lastReload: at ? { at, outcome, revision } : null,
+    };
+  }
+
   status() {
-    const { version, health, clock, options } = this.#parts;
+    const { version, health, clock, options, views } = this.#parts;
     const snapshot = this.#snapshot();
     return {
       ...this.summary(),
@@ -58,27 +90,34 @@ export class Reports {
       options: options.file,
       state: { ...health.state, reasons: health.reasons },
       ageMs: Math.max(0, clock.wall() - Date.parse(snapshot.committedAt)),
-      views: this.#parts
-        .views()
-        .map(({ name, path, server }) => ({ name, socket: path, subscribers: server.sessions.length })),
+      views: views.servers.map(({ view, file, sessions }) => ({
+        name: view.name,
+        socket: file.path,
+        revision: view.current?.seen.revision ?? 0,
+        subscribers: sessions.length,
+      })),
       subscribers: this.clients(),
       lastReloads: this.#parts.history(5),
     };
   }
 
   clients() {
-    return this.#parts.views().flatMap(({ name: view, server }) =>
-      server.sessions.map((session) => ({
+    return this.#parts.views.servers.flatMap(({ view, sessions }) =>
+      sessions.map((session) => ({
         session: session.id,
         name: session.name,
         pid: session.pid,
-        view,
+        ...(session.peer && { uid: session.peer.uid }),
+        view: view.name,
         observer: session.isObserver,
+        verifies: session.verifies,
+        canary: session.isCanary,
         revision: session.held ?? 0,
         state: session.state,
         rejection: session.lastNack
           ? { code: session.lastNack.code, paths: [...session.lastNack.paths], message: session.lastNack.message }
           : null,
+        failure: session.failure ?? null,
       })),
     );
   }
@@ -88,10 +127,10 @@ export class Reports {
     return this.#parts.history();
   }
 
-  /** The settings with every secret replaced. */
-  config(): JsonObject {
+  /** The settings, or what a view sees of them, with every secret replaced. */
+  config(filter?: ViewFilter): JsonObject {
     const { settings, parts } = this.#snapshot();
-    return redactSettings(this.#parts.schema, parts, settings);
+    return redactSettings(this.#parts.schema, parts, filter ? filter.apply(settings) : settings);
   }
 
   /** Which part gave the value at a path, at which revision, and which parts it shadows. Throws `usage`. */
@@ -127,7 +166,8 @@ export class Reports {
     for (const record of this.#parts.history()) {
       if (record.epoch !== epoch || record.outcome !== 'committed') continue;
       oldest = record.revision;
-      if (record.cause === 'start' || touches(record, path)) break;
+      // A first commit, which changed everything, lists nothing.
+      if ((record.cause === 'start' && record.changed.length === 0) || touches(record, path)) break;
     }
     return oldest;
   }

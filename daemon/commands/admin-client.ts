@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { DaemonError, systemCode } from '../model/errors.ts';
-import { adminSocket } from '../ops/options.ts';
 import { findOptionsFile, loadOptions } from '../ops/options-file.ts';
+import { adminSocket } from '../ops/socket-paths.ts';
 import type { Io, SharedOptions } from './io.ts';
 
 /** An answer's body is checked by nobody: both ends are of one version. */

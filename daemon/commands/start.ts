@@ -2,9 +2,10 @@ import { Daemon } from '../daemon.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { systemClock } from '../ops/clock.ts';
 import { createLog } from '../ops/log.ts';
-import { adminSocket, type Options, viewSocket } from '../ops/options.ts';
+import type { Options } from '../ops/options.ts';
 import { findOptionsFile, loadOptions } from '../ops/options-file.ts';
 import { Redaction } from '../ops/redaction.ts';
+import { adminSocket, viewSocket } from '../ops/socket-paths.ts';
 import type { Io, SharedOptions } from './io.ts';
 import { untilStopped } from './signals.ts';
 import { welcomeScreen } from './welcome-screen.ts';
@@ -71,7 +72,10 @@ function readyFacts(options: Options, daemon: Daemon) {
     hotReload: options.hotReload,
     options: options.file,
     watching,
-    sockets: { default: viewSocket(options), admin: adminSocket(options) },
+    sockets: {
+      ...Object.fromEntries(options.views.map(({ name }) => [name, viewSocket(options, name)])),
+      admin: adminSocket(options),
+    },
     pid: process.pid,
     readyAfterMs: Math.round(performance.now()),
   };

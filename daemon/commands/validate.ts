@@ -1,12 +1,12 @@
 import type { Issue } from '../../schemas/errors.ts';
 import { DaemonError } from '../model/errors.ts';
-import { Merger } from '../model/merge.ts';
 import { systemClock } from '../ops/clock.ts';
 import type { Log } from '../ops/log.ts';
 import { findOptionsFile, loadOptions } from '../ops/options-file.ts';
 import { Redaction } from '../ops/redaction.ts';
 import { LayerStore } from '../reload/layer-store.ts';
-import { loadAppSchema, validateCandidate } from '../reload/validate-candidate.ts';
+import { CandidateMaker } from '../reload/make-candidate.ts';
+import { loadAppSchema } from '../reload/validate-candidate.ts';
 import { createSources } from '../sources/create-sources.ts';
 import { type Io, printJson, printLines, type SharedOptions } from './io.ts';
 
@@ -44,14 +44,14 @@ async function issuesOf(shared: SharedOptions, io: Io): Promise<readonly Issue[]
       }),
     );
     const { deadlineMs } = options.reload;
-    const request = { fresh: true, acceptGone: true, graceMs: 0, patienceMs: deadlineMs * 0.9 };
+    const request = { fresh: true, acceptGone: true, acceptMissing: false, graceMs: 0, patienceMs: deadlineMs * 0.9 };
     try {
       await layers.load(layers.sourceIds, request, AbortSignal.timeout(deadlineMs));
     } finally {
       await layers.close();
     }
-    const parts = layers.partsOf(layers.newest);
-    validateCandidate(check, { settings: new Merger().merge(parts.map((part) => part.settings)), parts });
+    const maker = new CandidateMaker({ validate: check, maxBytes: options.limits.snapshotSize });
+    maker.make(layers.partsOf(layers.newest));
     return [];
   } catch (error) {
     if (!(error instanceof DaemonError) || error.code === 'options_missing') throw error;

@@ -1,6 +1,7 @@
 import { relative } from 'node:path';
 import type { Reports } from '../admin/reports.ts';
-import { adminSocket, type Options, viewSocket } from '../ops/options.ts';
+import type { Options } from '../ops/options.ts';
+import { adminSocket, viewSocket } from '../ops/socket-paths.ts';
 
 /** What a person sees who has just started the daemon: what it watches, where it is, and what to try. */
 export function welcomeScreen(options: Options, summary: ReturnType<Reports['summary']>): string {
@@ -13,7 +14,9 @@ export function welcomeScreen(options: Options, summary: ReturnType<Reports['sum
       ({ reads, kind, watch }, i) =>
         `  ${i === 0 ? (hotReloadEnabled ? 'watching' : 'reading ') : '        '}  ${kind.padEnd(8)} ${reads.join(', ')}${watch === 'polling' ? ' (polled)' : ''}`,
     ),
-    `  programs  ${shown(viewSocket(options))}`,
+    ...options.views.map(
+      ({ name }, i) => `  ${i === 0 ? 'programs' : '        '}  ${shown(viewSocket(options, name))}`,
+    ),
     `  operator  ${shown(adminSocket(options))}`,
     '',
     '  In a second terminal:   npx hotconf watch',

@@ -1,4 +1,5 @@
 import { type DaemonErrorCode, daemonErrors, type Issue } from '../../schemas/errors.ts';
+import type { Rejecting } from '../../schemas/wire.ts';
 
 export interface ErrorFacts {
   /** The file, socket, variable or option that it is about. */
@@ -11,6 +12,8 @@ export interface ErrorFacts {
   /** What to do about it. */
   readonly mend?: string;
   readonly issues?: readonly Issue[];
+  /** The programs that reject it. */
+  readonly rejectedBy?: readonly Rejecting[];
   readonly sourceId?: string;
   /** The system's own code, such as `EACCES`. */
   readonly systemCode?: string;

@@ -1,5 +1,6 @@
 import type { Issue } from '../../schemas/errors.ts';
 import type { JsonObject } from '../../schemas/json.ts';
+import type { Rejecting } from '../../schemas/wire.ts';
 import type { DaemonError } from './errors.ts';
 import type { LayerPart } from './layer.ts';
 
@@ -10,11 +11,25 @@ export interface Candidate {
 }
 
 /** What started a reload. */
-export type Cause = 'start' | 'file' | 'env' | 'secret-manager' | 'operator' | 'signal' | 'client';
+export type Cause = 'start' | 'file' | 'env' | 'secret-manager' | 'operator' | 'signal' | 'client' | 'rollback';
 
 /** Who asked for a reload, as far as is known. */
 export interface Actor {
   readonly cause: Cause;
+  readonly by?: string;
+  readonly reason?: string;
+  /** With a rollback: the revision whose content comes back. */
+  readonly to?: number;
+}
+
+/** The settings stay as they are, whatever the sources say, until an operator says otherwise. */
+export interface Pin {
+  /** The revision that is served. */
+  readonly revision: number;
+  /** The revision whose content it has. */
+  readonly to: number;
+  /** ISO 8601. */
+  readonly since: string;
   readonly by?: string;
   readonly reason?: string;
 }
@@ -34,6 +49,17 @@ export interface Snapshot {
   readonly removed: readonly string[];
 }
 
+/** A snapshot as it is kept for later: its settings are what its parts merge to. */
+export type KeptSnapshot = Omit<Snapshot, 'settings' | 'digest'>;
+
+/** How the programs took a revision. */
+export interface Delivery {
+  readonly accepted: number;
+  readonly rejected: number;
+  /** Milliseconds from the commit to the last answer. */
+  readonly lastAckMs: number;
+}
+
 /** How one run of the pipeline ended. */
 export type ReloadOutcome =
   | { readonly kind: 'committed'; readonly snapshot: Snapshot }
@@ -51,8 +77,18 @@ export interface ReloadRecord {
   readonly cause: Cause;
   readonly by?: string;
   readonly reason?: string;
+  readonly to?: number;
+  /** What the sources say is not served: this revision is pinned. */
+  readonly pinned?: number;
   readonly durationMs: number;
   readonly changed: readonly string[];
   readonly removed: readonly string[];
-  readonly error?: { readonly code: string; readonly message: string; readonly issues: readonly Issue[] };
+  readonly error?: {
+    readonly code: string;
+    readonly message: string;
+    readonly issues: readonly Issue[];
+    readonly rejectedBy?: readonly Rejecting[];
+  };
+  /** As soon as every program has answered. */
+  readonly delivery?: Delivery;
 }

@@ -57,6 +57,7 @@ export class Health {
 
   /** Sets or clears one reason for being degraded. */
   setDegraded(what: string, reason: string | undefined): void {
+    if (this.#degraded.get(what) === reason) return;
     if (reason === undefined) this.#degraded.delete(what);
     else this.#degraded.set(what, reason);
     this.#update();

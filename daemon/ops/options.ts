@@ -1,4 +1,4 @@
-import { dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { isObject } from '../../schemas/json.ts';
 import { type Path, parsePath } from '../../schemas/paths.ts';
 import { defaultRuntimeFolder } from '../../schemas/runtime-folder.ts';
@@ -6,6 +6,7 @@ import { DaemonError } from '../model/errors.ts';
 import type { Format } from '../model/format.ts';
 import { parseDuration, parseSize } from '../model/units.ts';
 import { type GcpOptions, gcpOptions } from './gcp-options.ts';
+import { type RolloutOptions, rolloutOptions, type ViewOptions, viewOptions } from './view-options.ts';
 
 export type Environment = 'development' | 'staging' | 'production';
 export type FileModeCheck = 'strict' | 'warn' | 'off';
@@ -17,6 +18,7 @@ export interface Limits {
   readonly depth: number;
   readonly snapshotSize: number;
   readonly clients: number;
+  readonly clientsPerUid: number;
 }
 
 export interface FileOptions {
@@ -51,13 +53,20 @@ export interface Options {
     readonly minIntervalMs: number;
     readonly deadlineMs: number;
     readonly rescanMs: number;
+    /** A reload that removes a larger share of the settings than this, from 0 to 1, waits for an operator. */
+    readonly maxRemoved: number;
   };
   readonly runtimeDir: string;
   readonly stateDir: string;
-  readonly view: { readonly mode: number; readonly mayReload: boolean; readonly mayRotate: boolean };
+  /** `undefined` without a key file of the options; a systemd credential may still give a key. */
+  readonly lastKnownGood: { readonly keyFile?: string; readonly keep: number };
+  readonly views: readonly ViewOptions[];
+  readonly rollout: RolloutOptions;
   readonly admin: { readonly socket: string };
   readonly log: { readonly level: string; readonly format: 'auto' | 'text' | 'json' };
   readonly fileModeCheck: FileModeCheck;
+  /** What to do without a way to know who connects: not start, go on, or not even look. */
+  readonly peerAuth: 'required' | 'preferred' | 'off';
   readonly limits: Limits;
   /** Options that are valid but that this version does not act on yet; told at start. */
   readonly inactive: readonly string[];
@@ -72,8 +81,8 @@ export function resolveOptions(file: string, document: Document, env: NodeJS.Pro
   const folder = dirname(file);
   const environment = readEnvironment(document, env);
   const inFolder = (path: string) => resolve(folder, path);
-  refuseUnsupported(document, file);
-  const { sources, reload = {}, limits = {}, log = {}, views, admin } = document;
+  const { sources, reload = {}, limits = {}, log = {}, views, rollout = {}, lastKnownGood = {}, admin } = document;
+  const ms = (text: string) => parseDuration(text)!;
   return {
     file,
     environment,
@@ -86,42 +95,37 @@ export function resolveOptions(file: string, document: Document, env: NodeJS.Pro
       ...(sources.env && { env: envOptions(sources.env, file) }),
     },
     reload: {
-      quietMs: parseDuration(reload.quiet ?? '50ms')!,
-      maxWaitMs: parseDuration(reload.maxWait ?? '500ms')!,
-      minIntervalMs: parseDuration(reload.minInterval ?? '0s')!,
-      deadlineMs: parseDuration(reload.deadline ?? '30s')!,
-      rescanMs: parseDuration(reload.rescan ?? '5s')!,
+      quietMs: ms(reload.quiet ?? '50ms'),
+      maxWaitMs: ms(reload.maxWait ?? '500ms'),
+      minIntervalMs: ms(reload.minInterval ?? '0s'),
+      deadlineMs: ms(reload.deadline ?? '30s'),
+      rescanMs: ms(reload.rescan ?? '5s'),
+      maxRemoved: Number.parseInt(reload.maxRemoved ?? '50%', 10) / 100,
     },
     runtimeDir: document.runtimeDir ? inFolder(document.runtimeDir) : defaultRuntimeFolder(env),
     stateDir: document.stateDir
       ? inFolder(document.stateDir)
       : (env.STATE_DIRECTORY?.split(':')[0] ?? '/var/lib/hotconf'),
-    view: {
-      mode: Number.parseInt(views?.default?.mode ?? '0660', 8),
-      mayReload: views?.default?.mayReload ?? true,
-      mayRotate: views?.default?.mayRotate ?? false,
+    lastKnownGood: {
+      ...(lastKnownGood.keyFile && { keyFile: inFolder(lastKnownGood.keyFile) }),
+      keep: lastKnownGood.keep ?? 20,
     },
+    views: viewOptions(views, file),
+    rollout: rolloutOptions(rollout, file, ms),
     admin: { socket: admin?.socket ?? 'admin.sock' },
     log: { level: log.level ?? 'info', format: log.format ?? 'auto' },
     fileModeCheck: readModeCheck(document.fileModeCheck ?? 'auto', environment),
+    peerAuth: document.peerAuth ?? 'preferred',
     limits: {
       fileSize: parseSize(limits.fileSize ?? '1MiB')!,
       keys: limits.keys ?? 20_000,
       depth: limits.depth ?? 64,
       snapshotSize: parseSize(limits.snapshotSize ?? '16MiB')!,
       clients: limits.clients ?? 4096,
+      clientsPerUid: limits.clientsPerUid ?? 1024,
     },
     inactive: inactiveOptions(document),
   };
-}
-
-/** The socket of a view. */
-export function viewSocket(options: Options, view = 'default'): string {
-  return join(options.runtimeDir, `${view}.sock`);
-}
-
-export function adminSocket(options: Options): string {
-  return join(options.runtimeDir, options.admin.socket);
 }
 
 function readEnvironment(document: Document, env: NodeJS.ProcessEnv): Environment {
@@ -175,23 +179,8 @@ function settingsPath(text: string, subject: string): Path {
   });
 }
 
-// Serving everything where the operator asked for less would be worse than not starting.
-function refuseUnsupported(document: Document, subject: string): void {
-  const { include = ['**'], exclude = [], allow, group } = document.views?.default ?? {};
-  const narrowed = include.join() !== '**' || exclude.length > 0 || allow || group;
-  const more = Object.keys(document.views ?? {}).filter((name) => name !== 'default');
-  const unsupported = [
-    ...more.map((name) => `views.${name}`),
-    ...(narrowed ? ['views.default with include, exclude, allow or group'] : []),
-    ...(document.peerAuth === 'required' ? ['peerAuth: required'] : []),
-  ];
-  if (unsupported.length === 0) return;
-  const what = `${unsupported.join(', ')}: not in this version of hotconf`;
-  throw new DaemonError('options_unusable', what, { subject, mend: 'take it out, or use a later version' });
-}
-
 function inactiveOptions(document: Document): string[] {
-  const inactive = ['lastKnownGood', 'rollout', 'alerts'].filter((key) => isObject(document[key]));
+  const inactive = isObject(document.alerts) ? ['alerts'] : [];
   if (document.admin?.http) inactive.push('admin.http');
   return inactive;
 }

@@ -1,15 +1,21 @@
-import { lstatSync, mkdirSync } from 'node:fs';
+import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DaemonError, systemCode } from '../model/errors.ts';
 
 /**
- * Makes the folder of the sockets with mode 0750, or checks the one that is there: a real folder, ours or root's, that
- * nobody else can write to. Throws `cannot_create` or `not_permitted`.
+ * Makes the folder of the sockets, or checks the one that is there: a real folder, ours or root's, that nobody else can
+ * write to. Its mode is 0750; where views have a group it is that group's and 2750; where they have several, others may
+ * pass through it (2751), for each socket has its own group. Throws `cannot_create` or `not_permitted`.
  */
-export function prepareRuntimeFolder(folder: string): void {
+export function prepareRuntimeFolder(folder: string, gids: readonly number[] = []): void {
+  const [gid] = gids;
   try {
     mkdirSync(dirname(folder), { recursive: true });
-    if (!lstatSync(folder, { throwIfNoEntry: false })) mkdirSync(folder, { mode: 0o750 });
+    if (!lstatSync(folder, { throwIfNoEntry: false })) {
+      mkdirSync(folder, { mode: 0o750 });
+      if (gid !== undefined) chownSync(folder, -1, gid);
+      if (gid !== undefined) chmodSync(folder, gids.some((other) => other !== gid) ? 0o2751 : 0o2750);
+    }
   } catch (error) {
     const mend = 'choose another runtimeDir, or make the folder yourself with mode 0750';
     throw new DaemonError('cannot_create', `the runtime folder cannot be made: ${systemCode(error)}`, {

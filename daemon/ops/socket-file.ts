@@ -1,20 +1,31 @@
-import { chmodSync, lstatSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { maxSocketPathBytes } from '../../schemas/runtime-folder.ts';
-import { DaemonError } from '../model/errors.ts';
+import { DaemonError, systemCode } from '../model/errors.ts';
+
+/** Who may open a socket, as the kernel checks it. */
+export interface SocketRights {
+  readonly mode: number;
+  readonly gid?: number | undefined;
+}
 
 /**
- * A Unix socket under its path. It is bound under a temporary name with no rights for others, gets its mode, and is
+ * A Unix socket under its path. It is bound under a temporary name with no rights for others, gets its rights, and is
  * then renamed into place: nobody ever finds it half made, and the socket of a daemon that was killed is replaced at
- * once. Throws `socket_path_too_long`, `already_running` or `cannot_create`.
+ * once. Throws `socket_path_too_long`, `already_running`, `cannot_create` or `not_permitted`.
  */
 export class SocketFile implements Disposable {
   readonly path: string;
+  readonly #rights: SocketRights;
+  readonly #bind: (temporary: string) => Server;
   #inode: bigint | undefined;
 
-  constructor(path: string) {
+  /** `bind` must bind in the same turn, as `net.Server.listen` does with a path. */
+  constructor(path: string, rights: SocketRights, bind: (temporary: string) => Server) {
     this.path = path;
+    this.#rights = rights;
+    this.#bind = bind;
     const temporary = temporaryPath(path);
     const bytes = Math.max(Buffer.byteLength(path), Buffer.byteLength(temporary));
     if (bytes <= maxSocketPathBytes) return;
@@ -22,9 +33,14 @@ export class SocketFile implements Disposable {
     throw new DaemonError('socket_path_too_long', what, { subject: path, mend: 'set runtimeDir to a shorter path' });
   }
 
-  /** `bind` must bind in the same turn, as `net.Server.listen` does with a path. */
-  async publish(bind: (temporary: string) => Server, mode: number): Promise<void> {
-    if (await isListened(this.path)) {
+  /** It was published, and somebody has taken it away or put something else in its place. */
+  get isLost(): boolean {
+    return this.#inode !== undefined && inodeOf(this.path) !== this.#inode;
+  }
+
+  async publish(): Promise<void> {
+    // What stands in the place of a lost one is an intruder's, live or not.
+    if (!this.isLost && (await isListened(this.path))) {
       throw new DaemonError('already_running', 'another process listens on this socket', {
         subject: this.path,
         mend: 'stop it, or choose another runtimeDir',
@@ -35,20 +51,32 @@ export class SocketFile implements Disposable {
     const umask = process.umask(0o177);
     let server: Server;
     try {
-      server = bind(temporary);
+      server = this.#bind(temporary);
     } finally {
       process.umask(umask);
     }
     await listening(server, this.path);
-    chmodSync(temporary, mode);
+    this.#grant(temporary);
     renameSync(temporary, this.path);
     this.#inode = inodeOf(this.path);
   }
 
   /** Takes the socket away, unless the path is somebody else's by now. */
   [Symbol.dispose](): void {
-    if (this.#inode !== undefined && inodeOf(this.path) === this.#inode) rmSync(this.path, { force: true });
+    if (this.#inode !== undefined && !this.isLost) rmSync(this.path, { force: true });
     this.#inode = undefined;
+  }
+
+  #grant(temporary: string): void {
+    const { mode, gid } = this.#rights;
+    try {
+      if (gid !== undefined) chownSync(temporary, -1, gid);
+    } catch (error) {
+      const what = `the socket cannot be given to group ${gid}: ${systemCode(error)}`;
+      const mend = "make the daemon's user a member of that group, or start it as root";
+      throw new DaemonError('not_permitted', what, { subject: this.path, mend });
+    }
+    chmodSync(temporary, mode);
   }
 }
 

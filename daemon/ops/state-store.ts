@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { DaemonError, systemCode } from '../model/errors.ts';
-import type { ReloadRecord } from '../model/snapshot.ts';
+import type { Delivery, Pin, ReloadRecord } from '../model/snapshot.ts';
 
 /** Records kept; the oldest go first. */
 const keptRecords = 1_000;
@@ -74,9 +74,36 @@ export class StateStore {
     this.#write('lastCommit', JSON.stringify({ revision, committedAt, mark: this.mark(digest) }));
   }
 
-  addRecord(record: ReloadRecord): void {
+  /** Adds a record and returns its name, for {@link setDelivery}. */
+  addRecord(record: ReloadRecord): number {
     const { lastInsertRowid } = this.#db.prepare('INSERT INTO history (record) VALUES (?)').run(JSON.stringify(record));
     this.#db.prepare('DELETE FROM history WHERE id <= ?').run(Number(lastInsertRowid) - keptRecords);
+    return Number(lastInsertRowid);
+  }
+
+  /** Completes a record with how the programs took it. */
+  setDelivery(id: number, delivery: Delivery): void {
+    const sql = "UPDATE history SET record = json_set(record, '$.delivery', json(?)) WHERE id = ?";
+    this.#db.prepare(sql).run(JSON.stringify(delivery), id);
+  }
+
+  /** The revision that is pinned, if one is. */
+  get pin(): Pin | undefined {
+    const text = this.#read('pin');
+    return text ? JSON.parse(text) : undefined;
+  }
+
+  set pin(pin: Pin | undefined) {
+    this.#write('pin', pin ? JSON.stringify(pin) : '');
+  }
+
+  /** Of the last known good that was written last. */
+  get generation(): number {
+    return Number(this.#read('generation') ?? 0);
+  }
+
+  set generation(generation: number) {
+    this.#write('generation', String(generation));
   }
 
   /** The newest records, newest first. */

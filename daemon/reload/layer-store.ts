@@ -10,6 +10,8 @@ export class LayerStore {
   readonly #sources: readonly Source[];
   readonly #newest = new Map<string, Layer>();
   readonly #loading = new Map<string, Promise<void>>();
+  /** Sources whose content is from before a restart, and that have not been read yet. */
+  readonly #unread = new Set<string>();
   #accepted: ReadonlyMap<string, Layer> = new Map();
   readonly #rejections = new Map<string, DaemonError>();
 
@@ -31,6 +33,16 @@ export class LayerStore {
     if (failures.length > 0) throw bug ?? failures[0];
   }
 
+  /** Takes up what the sources said before a restart, until they are read. */
+  restore(parts: readonly LayerPart[]): void {
+    for (const source of this.#sources) {
+      source.restore(parts.filter(({ sourceId }) => sourceId === source.id));
+      this.#unread.add(source.id);
+    }
+    for (const [id, layer] of this.#layersOf(parts)) this.#newest.set(id, layer);
+    this.#accepted = new Map(this.#newest);
+  }
+
   /** Gives back what the sources hold. */
   async close(): Promise<void> {
     await Promise.all(this.#sources.map((source) => source.close()));
@@ -42,6 +54,7 @@ export class LayerStore {
     const load = before.then(async () => {
       const layer = await source.load(request, signal);
       this.#newest.set(source.id, layer);
+      this.#unread.delete(source.id);
       if (layer.failure) throw layer.failure;
     });
     this.#loading.set(
@@ -76,6 +89,16 @@ export class LayerStore {
     for (const id of this.#rejections.keys()) if (this.#newest.get(id) === layers.get(id)) this.#rejections.delete(id);
   }
 
+  /** What is served is what these parts say, from now on; what the sources say otherwise is pending. */
+  acceptParts(parts: readonly LayerPart[]): void {
+    const layers = this.#layersOf(parts);
+    for (const [id, layer] of layers) {
+      const newest = this.#newest.get(id);
+      if (newest && isSameParts(newest.parts, layer.parts)) layers.set(id, newest);
+    }
+    this.accept(layers);
+  }
+
   /** Remembers why what these sources said is not served. */
   reject(sourceIds: ReadonlySet<string>, error: DaemonError): void {
     // Before anything was accepted there is nothing that is served in its place.
@@ -86,8 +109,18 @@ export class LayerStore {
   /** What is wrong with each source that is not well. */
   problems(): Map<string, DaemonError> {
     const problems = new Map(this.#rejections);
+    for (const id of this.#unread) problems.set(id, unread(id));
     for (const { id, problem } of this.#sources) if (problem) problems.set(id, problem);
     return problems;
+  }
+
+  #layersOf(parts: readonly LayerPart[]): Map<string, Layer> {
+    const layers = new Map<string, Layer>();
+    for (const { id } of this.#sources) {
+      const own = parts.filter(({ sourceId }) => sourceId === id);
+      layers.set(id, { sourceId: id, parts: own, touched: new Set() });
+    }
+    return layers;
   }
 }
 
@@ -100,7 +133,16 @@ function overlayTouched(accepted: Layer | undefined, newest: Layer): Layer {
     const below = new Set(newest.parts.slice(0, i).map(({ name }) => name));
     parts.splice(parts.findLastIndex(({ name }) => below.has(name)) + 1, 0, part);
   }
-  const isSame =
-    parts.length === newest.parts.length && parts.every(({ settings }, i) => settings === newest.parts[i]!.settings);
-  return isSame ? newest : { ...newest, parts };
+  return isSameParts(parts, newest.parts) ? newest : { ...newest, parts };
+}
+
+function isSameParts(a: readonly LayerPart[], b: readonly LayerPart[]): boolean {
+  return a.length === b.length && a.every(({ settings }, i) => settings === b[i]!.settings);
+}
+
+function unread(subject: string): DaemonError {
+  return new DaemonError('source_unread', 'has not been read since the start; it serves its last known good values', {
+    subject,
+    mend: 'it goes on by itself when the source answers',
+  });
 }

@@ -1,16 +1,15 @@
-import type { Issue } from '../../schemas/errors.ts';
-import { compare, formatPaths } from '../../schemas/patch.ts';
+import type { Rejecting } from '../../schemas/wire.ts';
 import { DaemonError } from '../model/errors.ts';
-import type { Burst, Layer } from '../model/layer.ts';
-import { Merger } from '../model/merge.ts';
-import type { Actor, Candidate, Cause, ReloadOutcome, ReloadRecord, Snapshot } from '../model/snapshot.ts';
+import type { Burst, Layer, LayerPart } from '../model/layer.ts';
+import type { Actor, Cause, KeptSnapshot, ReloadOutcome, ReloadRecord, Snapshot } from '../model/snapshot.ts';
 import { type Clock, sleep, timestamp } from '../ops/clock.ts';
 import type { LoadRequest, Source } from '../sources/source.ts';
+import type { CommitGate, Licence, PinKeeper, Preview } from './commit-gate.ts';
+import { inTime } from './in-time.ts';
 import { LayerStore } from './layer-store.ts';
+import { Retry } from './retry.ts';
 import type { SettleWindow } from './settle-window.ts';
-import { SizeMeter } from './size-meter.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
-import { type Validate, validateCandidate } from './validate-candidate.ts';
 
 export interface ReloaderParts {
   /** Lowest priority first. */
@@ -18,23 +17,20 @@ export interface ReloaderParts {
   /** Sources of their own for looking without touching. */
   readonly freshSources: () => readonly Source[];
   readonly settle: SettleWindow;
-  readonly validate: Validate;
   readonly store: SnapshotStore;
+  readonly gate: CommitGate;
+  readonly pins: PinKeeper;
+  /** The parts of an earlier revision that is kept; `undefined` when it is gone. */
+  readonly partsOf: (revision: number) => Promise<readonly LayerPart[] | undefined>;
   readonly clock: Clock;
+  readonly random?: () => number;
   readonly deadlineMs: number;
   readonly minIntervalMs: number;
-  readonly maxSnapshotBytes: number;
   readonly onStart: (actor: Actor) => void;
   readonly onEnd: (record: ReloadRecord, outcome: ReloadOutcome) => void;
 }
 
-/** What a reload would do now. */
-export interface Preview {
-  readonly valid: boolean;
-  readonly issues: readonly Issue[];
-  readonly changed: readonly string[];
-  readonly removed: readonly string[];
-}
+type Request = LoadRequest & Licence;
 
 /** How long a file may be missing or half-written. */
 const graceMs = 1_000;
@@ -42,6 +38,10 @@ const graceMs = 1_000;
 const patienceMs = 2_000;
 /** ... and one that somebody asked for. */
 const askedPatienceMs = 10_000;
+/** ... and a start that has something to serve meanwhile. */
+const restoredPatienceMs = 800;
+/** A program that refused a candidate for its own reasons may take it later. */
+const mayPass: ReadonlySet<string> = new Set(['subscriber_rejected', 'subscriber_silent']);
 
 /**
  * Turns bursts of hints into committed snapshots, one reload at a time. Everything before the commit works on values
@@ -50,23 +50,31 @@ const askedPatienceMs = 10_000;
 export class Reloader {
   readonly #parts: ReloaderParts;
   readonly #layers: LayerStore;
-  readonly #merger = new Merger();
-  readonly #meter = new SizeMeter();
+  readonly #retry: Retry;
   #tail: Promise<unknown> = Promise.resolve();
-  readonly #full = new Map<boolean, Promise<ReloadOutcome>>();
+  readonly #full = new Map<string, Promise<ReloadOutcome>>();
 
   constructor(parts: ReloaderParts) {
+    const { sources, clock, random = Math.random } = parts;
     this.#parts = parts;
-    this.#layers = new LayerStore(parts.sources);
+    this.#layers = new LayerStore(sources);
+    this.#retry = new Retry({ clock, random, act: () => this.#hint(this.#layers.sourceIds, 'retry') });
+  }
+
+  /** Serves what was served before a restart, until the sources have been read. Throws `settings_invalid`. */
+  restore(kept: KeptSnapshot): Snapshot {
+    const { store, gate } = this.#parts;
+    const snapshot = store.restore(kept, gate.candidate(kept.parts));
+    this.#layers.restore(kept.parts);
+    return snapshot;
   }
 
   /** Reloads for each burst until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { settle, clock, minIntervalMs } = this.#parts;
     for await (const burst of settle.bursts(signal)) {
-      const actor = { cause: this.#causeOf(burst) };
       await this.#exclusive(() =>
-        this.#reload(burst.sourceIds, { fresh: false, acceptGone: false, graceMs, patienceMs }, actor, signal),
+        this.#reload(burst.sourceIds, this.#request(), { cause: this.#causeOf(burst) }, signal),
       );
       // What is hinted meanwhile waits in the settle window.
       await sleep(clock, minIntervalMs, signal);
@@ -75,42 +83,103 @@ export class Reloader {
 
   /**
    * Reads every source again, forgetting every cache. A call during such a reload joins it. A program may ask for it
-   * too, but only an operator's makes files that are gone take their values with them.
+   * too, but only an operator's makes files that are gone take their values with them, and ends a pin.
    */
-  reloadAll(actor: Actor, signal: AbortSignal): Promise<ReloadOutcome> {
-    const acceptGone = actor.cause !== 'client';
-    const isStart = actor.cause === 'start';
-    // A source that does not answer says so itself, and better than the deadline can.
-    const patienceMs = isStart ? this.#parts.deadlineMs * 0.9 : this.#askedPatienceMs;
-    const request = { fresh: true, acceptGone, graceMs: isStart ? graceMs : 0, patienceMs };
-    let full = this.#full.get(acceptGone);
+  reloadAll(actor: Actor, signal: AbortSignal, acceptMissing = false): Promise<ReloadOutcome> {
+    const isOperator = actor.cause !== 'client';
+    const name = `${isOperator} ${acceptMissing}`;
+    let full = this.#full.get(name);
     if (!full) {
-      full = this.#exclusive(() => this.#reload(this.#layers.sourceIds, request, actor, signal));
-      this.#full.set(acceptGone, full);
-      full.finally(() => this.#full.delete(acceptGone)).catch(() => {});
+      const endsPin = isOperator && actor.cause !== 'start';
+      const request = {
+        ...this.#freshRequest(actor),
+        acceptGone: isOperator && !this.#isRestoring(actor),
+        acceptMissing,
+        endsPin,
+      };
+      full = this.#exclusive(() => {
+        if (endsPin) this.#parts.gate.endQuarantine();
+        return this.#reload(this.#layers.sourceIds, request, actor, signal);
+      });
+      this.#full.set(name, full);
+      full.finally(() => this.#full.delete(name)).catch(() => {});
     }
     return full;
   }
 
   /** Reads what was hinted of these sources now, without waiting for the settle window. */
   reloadNow(sourceIds: ReadonlySet<string>, actor: Actor, signal: AbortSignal): Promise<ReloadOutcome> {
-    const request = { fresh: false, acceptGone: false, graceMs, patienceMs: this.#askedPatienceMs };
+    const request = this.#request({ patienceMs: this.#askedPatienceMs });
     return this.#exclusive(() => this.#reload(sourceIds, request, actor, signal));
   }
 
-  /** What a reload would give now. Changes nothing. */
+  /**
+   * Commits the content of an earlier revision as a new one, and pins it. Throws `revision_conflict` when another
+   * revision than `expect` is served, and `revision_gone`; a content that the schema refuses is a rejected outcome.
+   */
+  rollback(to: number, expect: number | undefined, actor: Omit<Actor, 'cause'>): Promise<ReloadOutcome> {
+    return this.#exclusive(async () => {
+      const { store, partsOf } = this.#parts;
+      const { revision } = store.current!;
+      if (expect !== undefined && expect !== revision)
+        throw new DaemonError('revision_conflict', `revision ${revision} is served, not ${expect}`, {
+          mend: 'look again',
+        });
+      const parts = await partsOf(to);
+      if (!parts)
+        throw new DaemonError('revision_gone', `revision ${to} is not kept`, { mend: 'see `hotconf history`' });
+      return this.#recorded({ ...actor, cause: 'rollback', to }, async () => {
+        const snapshot = this.#parts.gate.passAgain(parts);
+        const { by, reason } = actor;
+        const since = timestamp(this.#parts.clock);
+        this.#parts.pins.pin = { revision: snapshot.revision, to, since, ...(by && { by }), ...(reason && { reason }) };
+        return { kind: snapshot.revision === revision ? 'unchanged' : 'committed', snapshot };
+      });
+    });
+  }
+
+  /** Lets the sources flow again. */
+  unpin(actor: Actor, signal: AbortSignal): Promise<ReloadOutcome> {
+    const request = this.#request({ patienceMs: this.#askedPatienceMs, endsPin: true });
+    return this.#exclusive(() => this.#reload(this.#layers.sourceIds, request, actor, signal));
+  }
+
+  /**
+   * Takes a snapshot back that programs could not live with: what was served before is committed again, as a new
+   * revision. Does nothing when another snapshot is served by now.
+   */
+  withdraw(bad: Snapshot, stable: Snapshot, rejectedBy: readonly Rejecting[]): Promise<void> {
+    return this.#exclusive(async () => {
+      if (this.#parts.store.current?.revision !== bad.revision) return;
+      const [first] = rejectedBy;
+      const why = `${first?.name || 'a program'} (pid ${first?.pid}) rejects it: ${first?.message}`;
+      await this.#recorded(
+        { cause: 'rollback', to: stable.revision, reason: `revision ${bad.revision}: ${why}` },
+        async () => {
+          this.#parts.gate.quarantine(bad, why);
+          const snapshot = this.#parts.gate.passAgain(stable.parts);
+          this.#layers.acceptParts(stable.parts);
+          const facts = { rejectedBy, mend: 'change the source, or run `hotconf reload` to try it again' };
+          this.#layers.reject(
+            this.#layers.sourceIds,
+            new DaemonError('subscriber_rejected', `its newest values were withdrawn: ${why}`, facts),
+          );
+          return { kind: 'committed', snapshot };
+        },
+      );
+    });
+  }
+
+  /** What a reload would give now, and what the programs say of it. Changes nothing. */
   async preview(signal: AbortSignal): Promise<Preview> {
     const layers = new LayerStore(this.#parts.freshSources());
-    const nothing = { changed: [], removed: [] };
-    try {
-      const request = { fresh: true, acceptGone: true, graceMs: 0, patienceMs: this.#askedPatienceMs };
+    const request = { ...this.#freshRequest({ cause: 'operator' }), acceptGone: true };
+    const load = async () => {
       await this.#inTime(layers.load(layers.sourceIds, request, signal), signal);
-      const { settings } = this.#candidate(layers, layers.newest);
-      const { changed, removed } = compare(this.#parts.store.current?.settings ?? {}, settings);
-      return { valid: true, issues: [], changed: formatPaths(changed), removed: formatPaths(removed) };
-    } catch (error) {
-      if (!(error instanceof DaemonError)) throw error;
-      return { valid: false, issues: error.issues, ...nothing };
+      return layers.partsOf(layers.newest);
+    };
+    try {
+      return await this.#parts.gate.look(load, signal);
     } finally {
       await layers.close();
     }
@@ -119,6 +188,23 @@ export class Reloader {
   /** What is wrong with each source that is not well. */
   problems(): ReadonlyMap<string, DaemonError> {
     return this.#layers.problems();
+  }
+
+  #request(more: Partial<Request> = {}): Request {
+    return { fresh: false, acceptGone: false, acceptMissing: false, endsPin: false, graceMs, patienceMs, ...more };
+  }
+
+  #freshRequest(actor: Actor): Request {
+    const { deadlineMs } = this.#parts;
+    if (this.#isRestoring(actor)) return this.#request({ fresh: true, patienceMs: restoredPatienceMs });
+    if (actor.cause !== 'start') return this.#request({ fresh: true, graceMs: 0, patienceMs: this.#askedPatienceMs });
+    // A source that does not answer says so itself, and better than the deadline can.
+    return this.#request({ fresh: true, patienceMs: deadlineMs * 0.9 });
+  }
+
+  /** It is the start, and something is served already. */
+  #isRestoring({ cause }: Actor): boolean {
+    return cause === 'start' && this.#parts.store.current !== undefined;
   }
 
   get #askedPatienceMs(): number {
@@ -133,47 +219,55 @@ export class Reloader {
 
   async #reload(
     sourceIds: ReadonlySet<string>,
-    request: LoadRequest,
+    request: Request,
     actor: Actor,
     signal: AbortSignal,
+  ): Promise<ReloadOutcome> {
+    const load = async () => {
+      const loading = this.#layers.load(sourceIds, request, signal);
+      await this.#inTime(loading, signal).catch((error) => this.#tooLate(error, loading, sourceIds));
+      return request.fresh
+        ? this.#commit(this.#layers.newest, request, actor, signal)
+        : this.#commitBest(sourceIds, request, actor, signal);
+    };
+    const outcome = await this.#recorded(actor, load, (error) => this.#layers.reject(sourceIds, error));
+    if (outcome.kind !== 'rejected') this.#retry.worked();
+    else if (mayPass.has(outcome.error.code)) this.#retry.failed();
+    return outcome;
+  }
+
+  /** Runs a task whose outcome is told; what it throws is a rejection. */
+  async #recorded(
+    actor: Actor,
+    task: () => Promise<ReloadOutcome>,
+    onRejected: (error: DaemonError) => void = () => {},
   ): Promise<ReloadOutcome> {
     const { clock, onStart, onEnd } = this.#parts;
     const startedAt = clock.monotonic();
     onStart(actor);
-    const outcome = await this.#attempt(sourceIds, request, actor, signal);
+    const outcome = await task().catch((thrown): ReloadOutcome => {
+      // A bug of ours must not take away what is served: it is one more rejected reload, told as what it is.
+      const asBug = () => new DaemonError('internal', `a bug: ${(thrown as Error).message}`, { cause: thrown });
+      return { kind: 'rejected', error: thrown instanceof DaemonError ? thrown : asBug() };
+    });
+    if (outcome.kind === 'rejected') onRejected(outcome.error);
     onEnd(this.#record(outcome, actor, clock.monotonic() - startedAt), outcome);
     return outcome;
   }
 
-  async #attempt(
+  /** With everything that is pending from earlier bursts, or else with this burst alone. */
+  async #commitBest(
     sourceIds: ReadonlySet<string>,
-    request: LoadRequest,
-    { cause }: Actor,
+    request: Request,
+    actor: Actor,
     signal: AbortSignal,
   ): Promise<ReloadOutcome> {
-    try {
-      const loading = this.#layers.load(sourceIds, request, signal);
-      await this.#inTime(loading, signal).catch((error) => this.#tooLate(error, loading, sourceIds));
-      return request.fresh ? this.#commit(this.#layers.newest, cause) : this.#commitBest(sourceIds, cause);
-    } catch (thrown) {
-      // A bug of ours must not take away what is served: it is one more rejected reload, told as what it is.
-      const error =
-        thrown instanceof DaemonError
-          ? thrown
-          : new DaemonError('internal', `a bug: ${(thrown as Error).message}`, { cause: thrown });
-      this.#layers.reject(sourceIds, error);
-      return { kind: 'rejected', error };
-    }
-  }
-
-  /** With everything that is pending from earlier bursts, or else with this burst alone. */
-  #commitBest(sourceIds: ReadonlySet<string>, cause: Cause): ReloadOutcome {
     const alone = this.#layers.only(sourceIds);
     try {
-      return this.#commit(this.#layers.newest, cause);
+      return await this.#commit(this.#layers.newest, request, actor, signal);
     } catch (error) {
       if (!(error instanceof DaemonError) || !this.#differ(alone, this.#layers.newest)) throw error;
-      return this.#commit(alone, cause);
+      return this.#commit(alone, request, actor, signal);
     }
   }
 
@@ -182,64 +276,42 @@ export class Reloader {
     return left.length !== right.length || left.some(({ settings }, i) => settings !== right[i]!.settings);
   }
 
-  #commit(layers: ReadonlyMap<string, Layer>, cause: Cause): ReloadOutcome {
-    const outcome = this.#parts.store.commit(this.#candidate(this.#layers, layers), cause);
-    this.#layers.accept(layers);
+  async #commit(
+    layers: ReadonlyMap<string, Layer>,
+    request: Request,
+    { cause }: Actor,
+    signal: AbortSignal,
+  ): Promise<ReloadOutcome> {
+    const { isHeld, ...outcome } = await this.#parts.gate.pass(this.#layers.partsOf(layers), request, cause, signal);
+    if (!isHeld) this.#layers.accept(layers);
     return outcome;
   }
 
-  /** Merged and validated. Throws `settings_invalid` or `snapshot_too_large`. */
-  #candidate(store: LayerStore, layers: ReadonlyMap<string, Layer>): Candidate {
-    const parts = store.partsOf(layers);
-    const settings = this.#merger.merge(parts.map((part) => part.settings));
-    validateCandidate(this.#parts.validate, { settings, parts });
-    const bytes = this.#meter.measure(settings);
-    const { maxSnapshotBytes } = this.#parts;
-    if (bytes > maxSnapshotBytes) {
-      throw new DaemonError(
-        'snapshot_too_large',
-        `the settings have ${bytes} bytes as JSON, over limits.snapshotSize of ${maxSnapshotBytes}`,
-        { mend: 'raise limits.snapshotSize' },
-      );
-    }
-    return { settings, parts };
-  }
-
-  async #inTime(loading: Promise<void>, signal: AbortSignal): Promise<void> {
-    const { clock, deadlineMs } = this.#parts;
-    const done = new AbortController();
-    const late = sleep(clock, deadlineMs, AbortSignal.any([signal, done.signal])).then(() => {
-      if (done.signal.aborted) return;
-      if (signal.aborted) throw new DaemonError('shutting_down', 'the daemon is stopping');
-      throw new DaemonError('deadline_exceeded', `the sources were not read within ${deadlineMs} ms`, {
-        mend: 'raise reload.deadline, or see which source is slow in `hotconf status`',
-      });
-    });
-    try {
-      await Promise.race([loading, late]);
-    } finally {
-      done.abort();
-    }
+  #inTime(loading: Promise<void>, signal: AbortSignal): Promise<void> {
+    return inTime(loading, this.#parts.deadlineMs, this.#parts.clock, signal);
   }
 
   /** What is read after the deadline is no less true: it is looked at again when it comes. */
   #tooLate(error: unknown, loading: Promise<void>, sourceIds: ReadonlySet<string>): never {
-    const again = () => {
-      for (const sourceId of sourceIds) this.#parts.settle.add({ sourceId, reason: 'late' });
-    };
+    const again = () => this.#hint(sourceIds, 'late');
     if (error instanceof DaemonError && error.code === 'deadline_exceeded') loading.then(again, again);
     throw error;
   }
 
+  #hint(sourceIds: ReadonlySet<string>, reason: string): void {
+    for (const sourceId of sourceIds) this.#parts.settle.add({ sourceId, reason });
+  }
+
   #record(outcome: ReloadOutcome, actor: Actor, durationMs: number): ReloadRecord {
-    const snapshot: Snapshot | undefined = this.#parts.store.current;
+    const { store, pins, clock } = this.#parts;
     const isCommit = outcome.kind === 'committed';
     return {
-      at: timestamp(this.#parts.clock),
+      at: timestamp(clock),
       outcome: outcome.kind,
-      revision: snapshot?.revision ?? 0,
-      epoch: this.#parts.store.epoch,
+      revision: store.current?.revision ?? 0,
+      epoch: store.epoch,
       ...actor,
+      ...(pins.pin && { pinned: pins.pin.revision }),
       durationMs: Math.round(durationMs * 100) / 100,
       changed: isCommit ? outcome.snapshot.changed : [],
       removed: isCommit ? outcome.snapshot.removed : [],
@@ -254,6 +326,7 @@ export class Reloader {
   }
 }
 
-function factsOf(error: DaemonError): NonNullable<ReloadRecord['error']> {
-  return { code: error.code, message: error.message, issues: error.facts.issues ?? [] };
+function factsOf({ code, message, facts }: DaemonError): NonNullable<ReloadRecord['error']> {
+  const { issues = [], rejectedBy } = facts;
+  return { code, message, issues, ...(rejectedBy && { rejectedBy }) };
 }

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { Digester } from '../../schemas/digest.ts';
-import type { JsonObject } from '../../schemas/json.ts';
 import { compare, type Difference, formatPaths, leavesOf } from '../../schemas/patch.ts';
 import { formatPath, type Path } from '../../schemas/paths.ts';
 import type { AppSchema } from '../model/app-schema.ts';
 import { isSecret } from '../model/secrecy.ts';
-import type { Candidate, Cause, ReloadOutcome, Snapshot } from '../model/snapshot.ts';
+import type { Candidate, Cause, KeptSnapshot, Snapshot } from '../model/snapshot.ts';
 import { type Clock, timestamp } from '../ops/clock.ts';
 import type { LastCommit } from '../ops/state-store.ts';
 
@@ -21,10 +20,20 @@ export interface SnapshotStoreParts {
   readonly lineage: Lineage;
   readonly schema: AppSchema;
   readonly clock: Clock;
+  /** Snapshots that a rollback can go back to. */
+  readonly keep: number;
   /** The numbers could not be saved. They are served from memory; a restart may then repeat them. */
   readonly onUnsaved: (error: unknown) => void;
   /** Called in the same turn as the commit, before anything else runs. */
   readonly onCommit: (snapshot: Snapshot) => void;
+}
+
+/** What a candidate would be as a snapshot. Nobody sees it before it is committed. */
+export interface Draft {
+  readonly snapshot: Snapshot;
+  /** False when it says what is served already, or was served before a restart. */
+  readonly isNew: boolean;
+  readonly difference: Difference;
 }
 
 /** Holds the current snapshot. Only {@link commit} changes it, by one assignment. */
@@ -32,6 +41,7 @@ export class SnapshotStore {
   readonly #parts: SnapshotStoreParts;
   readonly #digester = new Digester();
   readonly #secretPaths = new Set<string>();
+  readonly #kept = new Map<number, Snapshot>();
   #current: Snapshot | undefined;
   #epoch: string;
 
@@ -53,29 +63,54 @@ export class SnapshotStore {
     return this.#secretPaths.size;
   }
 
-  /** Makes a validated candidate current, or finds that it says what is served already. */
-  commit({ settings, parts }: Candidate, cause: Cause): ReloadOutcome {
+  /** The snapshots that were current, the oldest first. */
+  get kept(): readonly Snapshot[] {
+    return [...this.#kept.values()];
+  }
+
+  /** A validated candidate as the next snapshot, its difference known. Changes nothing. */
+  draft(candidate: Candidate, cause: Cause): Draft {
     const current = this.#current;
-    if (!current) return this.#commitFirst({ settings, parts }, cause);
-    const difference = compare(current.settings, settings);
-    if (difference.operations.length === 0) {
-      // The same values may have other origins now, which `explain` tells.
-      this.#current = { ...current, parts };
-      return { kind: 'unchanged', snapshot: this.#current };
-    }
-    this.#countSecrets(parts, difference);
-    const snapshot = this.#snapshot({ settings, parts }, cause, current.revision + 1, difference);
-    return this.#adopt(snapshot, 'committed');
+    if (!current) return this.#draftFirst(candidate, cause);
+    const difference = compare(current.settings, candidate.settings);
+    const isNew = difference.operations.length > 0;
+    // The same values may have other origins now, which `explain` tells.
+    if (!isNew) return { snapshot: { ...current, parts: candidate.parts }, isNew, difference };
+    return { snapshot: this.#snapshot(candidate, cause, this.#nextRevision, difference), isNew, difference };
+  }
+
+  /** Makes a draft of what is current now the current snapshot. */
+  commit({ snapshot, isNew, difference }: Draft): Snapshot {
+    const isFirst = this.#current === undefined;
+    if (isNew && !this.#save(snapshot)) this.#startOwnEpoch();
+    this.#current = isNew ? { ...snapshot, epoch: this.#epoch } : snapshot;
+    this.#countSecrets(snapshot.parts, difference);
+    this.#keep(this.#current);
+    if (isNew || isFirst) this.#parts.onCommit(this.#current);
+    return this.#current;
+  }
+
+  /** Takes up what was served before a restart. Not a commit: it has its number already. */
+  restore(kept: KeptSnapshot, { settings }: Candidate): Snapshot {
+    const difference = { changed: leavesOf(settings), removed: [], operations: [] };
+    const snapshot = { ...kept, settings, digest: this.#digester.digest(settings) };
+    if (kept.revision !== this.#parts.lineage.lastCommit?.revision) this.#save(snapshot);
+    return this.commit({ snapshot, isNew: false, difference });
   }
 
   /** After a restart the same settings keep their number: the programs that hold them need nothing. */
-  #commitFirst(candidate: Candidate, cause: Cause): ReloadOutcome {
+  #draftFirst(candidate: Candidate, cause: Cause): Draft {
     const { lineage } = this.#parts;
     const last = lineage.lastCommit;
-    this.#countSecrets(candidate.parts, { changed: leavesOf(candidate.settings), removed: [], operations: [] });
-    const first = this.#snapshot(candidate, cause, (last?.revision ?? 0) + 1);
-    if (!last || lineage.mark(first.digest) !== last.mark) return this.#adopt(first, 'committed');
-    return this.#adopt({ ...first, revision: last.revision, committedAt: last.committedAt }, 'unchanged');
+    const difference = { changed: leavesOf(candidate.settings), removed: [], operations: [] };
+    const first = this.#snapshot(candidate, cause, this.#nextRevision);
+    if (!last || lineage.mark(first.digest) !== last.mark) return { snapshot: first, isNew: true, difference };
+    const { revision, committedAt } = last;
+    return { snapshot: { ...first, revision, committedAt }, isNew: false, difference };
+  }
+
+  get #nextRevision(): number {
+    return ((this.#current ?? this.#parts.lineage.lastCommit)?.revision ?? 0) + 1;
   }
 
   #snapshot({ settings, parts }: Candidate, cause: Cause, revision: number, difference?: Difference): Snapshot {
@@ -84,7 +119,7 @@ export class SnapshotStore {
       parts,
       epoch: this.epoch,
       revision,
-      digest: this.#digest(settings),
+      digest: this.#digester.digest(settings, this.#current?.settings),
       committedAt: timestamp(this.#parts.clock),
       cause,
       changed: formatPaths(difference?.changed ?? []),
@@ -92,17 +127,9 @@ export class SnapshotStore {
     };
   }
 
-  #digest(settings: JsonObject): string {
-    return this.#digester.digest(settings, this.#current?.settings);
-  }
-
-  #adopt(snapshot: Snapshot, kind: 'committed' | 'unchanged'): ReloadOutcome {
-    const isSaved = kind === 'unchanged' || this.#save(snapshot);
-    // A number that a restart would give again must not be of the lineage that a restart goes on with.
-    if (!isSaved && this.#epoch === this.#parts.lineage.epoch) this.#epoch = randomUUID();
-    this.#current = { ...snapshot, epoch: this.#epoch };
-    this.#parts.onCommit(this.#current);
-    return { kind, snapshot: this.#current };
+  #keep(snapshot: Snapshot): void {
+    this.#kept.set(snapshot.revision, snapshot);
+    for (const oldest of this.#kept.keys()) if (this.#kept.size > this.#parts.keep) this.#kept.delete(oldest);
   }
 
   // Saved before it is seen, so that no number is given twice.
@@ -114,6 +141,11 @@ export class SnapshotStore {
       this.#parts.onUnsaved(error);
       return false;
     }
+  }
+
+  /** A number that a restart would give again must not be of the lineage that a restart goes on with. */
+  #startOwnEpoch(): void {
+    if (this.#epoch === this.#parts.lineage.epoch) this.#epoch = randomUUID();
   }
 
   #countSecrets(parts: Snapshot['parts'], { changed, removed }: Difference): void {

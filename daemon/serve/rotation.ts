@@ -1,18 +1,12 @@
 import { isObject, type JsonObject } from '../../schemas/json.ts';
 import { formatPath, type Path, parsePath } from '../../schemas/paths.ts';
-import type { Rejecting, RotationResult } from '../../schemas/wire.ts';
+import type { RotationResult } from '../../schemas/wire.ts';
 import { DaemonError } from '../model/errors.ts';
 import type { Actor, ReloadOutcome } from '../model/snapshot.ts';
 import type { Log } from '../ops/log.ts';
 import type { GcpSource } from '../sources/gcp/gcp-source.ts';
 import type { MountedSecret } from '../sources/gcp/mounted-secret.ts';
-
-/** How the programs took a revision. */
-export interface Answers {
-  readonly rejectedBy: readonly Rejecting[];
-  /** Names of those that have not answered in time. */
-  readonly unanswered: readonly string[];
-}
+import type { Answers } from './views.ts';
 
 export interface RotationParts {
   /** `undefined` where there is no Secret Manager. */
@@ -69,8 +63,9 @@ export class Rotation {
     source!.note('ADD', mounted.secret, version);
     const outcome = await reload(actor);
     if (outcome.kind === 'rejected') {
-      const { code, message, issues } = outcome.error;
-      return this.#undo(mounted, version, actor, { code, message, issues: [...issues], rejectedBy: [] });
+      const { code, message, issues, facts } = outcome.error;
+      const rejectedBy = facts.rejectedBy ?? [];
+      return this.#undo(mounted, version, actor, { code, message, issues: [...issues], rejectedBy });
     }
     const { revision } = outcome.snapshot;
     const { rejectedBy, unanswered } = await answersTo(revision);

@@ -7,13 +7,22 @@ import {
   heartbeatMs,
   maxInboundFrame,
   type Nack,
+  type Position,
   protocolVersion,
   type Request,
   type ToClient,
   type ToDaemon,
   type Welcome,
 } from '../../schemas/wire.ts';
-import type { Clock } from '../ops/clock.ts';
+import { type Clock, timestamp } from '../ops/clock.ts';
+import type { Edition } from './edition.ts';
+import { OpenRequests } from './open-requests.ts';
+import type { Peer } from './peer.ts';
+import { Pulse } from './pulse.ts';
+import type { SessionEvent } from './session-event.ts';
+import { Slot } from './slot.ts';
+import { type SubscriberState, stateOf } from './subscriber-state.ts';
+import { Trials, type Verdict } from './trials.ts';
 import type { View } from './view.ts';
 
 /** What a session needs of its socket. */
@@ -30,8 +39,12 @@ export interface SessionParts {
   readonly id: string;
   readonly view: View;
   readonly line: Line;
+  /** Who connected, as the kernel says; `undefined` where it is not asked. */
+  readonly peer?: Peer | undefined;
   readonly clock: Clock;
   readonly maxFrameBytes: number;
+  /** How long a candidate may be tried. */
+  readonly verifyMs: number;
   readonly state: () => DaemonState;
   readonly mayRotate: boolean;
   /** Answers a request; throws what is told to the program. */
@@ -41,98 +54,126 @@ export interface SessionParts {
   readonly clean: (text: string) => string;
 }
 
-export type SessionEvent =
-  | { readonly kind: 'joined' }
-  | { readonly kind: 'accepted'; readonly revision: number; readonly applyMs: number; readonly waitedMs: number }
-  | { readonly kind: 'rejected'; readonly nack: Nack }
-  | { readonly kind: 'reported'; readonly code: string; readonly message: string; readonly recovered: boolean }
-  | { readonly kind: 'refused'; readonly code: string; readonly message: string };
+/** A failure that a program noticed after it had accepted. */
+export interface ReportedFailure {
+  readonly code: string;
+  readonly message: string;
+  /** ISO 8601. */
+  readonly since: string;
+}
 
-/** How a program stands to the current revision. */
-export type SubscriberState = 'waiting' | 'current' | 'pending' | 'late' | 'rejected';
-
-const pendingAfterMs = 10_000;
-const lateAfterMs = 30_000;
-const maxOpenRequests = 8;
 /** Bytes of answers that a program may leave unread before it gets no more. */
 const maxPendingAnswers = 1024 * 1024;
 
-/**
- * One program's connection. It has one slot: while an answer to a snapshot is outstanding nothing more is sent, and
- * what was committed meanwhile goes out as one when the answer comes. A program that never answers costs this slot.
- */
+/** One program's connection: a state machine over the frames of `schemas/wire.ts`. */
 export class Session {
   readonly id: string;
   readonly #parts: SessionParts;
+  readonly #slot = new Slot();
+  readonly #trials: Trials;
+  readonly #pulse: Pulse;
+  readonly #requests: OpenRequests;
   #hello: Hello | undefined;
   #isClosed = false;
-  #inFlight: { readonly nonce: string; readonly revision: number; readonly sentAt: number } | undefined;
-  /** The revision that the program runs; `undefined` when it is not known to run one of this epoch. */
-  #held: number | undefined;
-  /** The revision that was last sent, whatever became of it. */
-  #offered: number | undefined;
-  #lastNack: Nack | undefined;
-  #unanswered = 0;
-  #openRequests = 0;
+  #isCanary = false;
+  #failure: ReportedFailure | undefined;
 
   constructor(parts: SessionParts) {
     this.id = parts.id;
     this.#parts = parts;
+    this.#trials = new Trials(parts.clock);
+    this.#pulse = new Pulse(parts.clock);
+    this.#requests = new OpenRequests((request) => parts.answer(request, this));
   }
 
   get isLive(): boolean {
     return this.#hello !== undefined && !this.#isClosed;
   }
 
+  get view(): View {
+    return this.#parts.view;
+  }
+
+  get peer(): Peer | undefined {
+    return this.#parts.peer;
+  }
+
   get name(): string {
     return this.#hello?.name ?? '';
   }
 
+  /** As the kernel says, or else as the program does. */
   get pid(): number {
-    return this.#hello?.pid ?? 0;
+    return this.#parts.peer?.pid || (this.#hello?.pid ?? 0);
   }
 
+  /** The revision that the program runs; `undefined` when it is not known to run one of this epoch. */
   get held(): number | undefined {
-    return this.#held;
+    return this.#slot.held?.revision;
   }
 
   /** Its answer to a snapshot is outstanding. */
   get isAnswering(): boolean {
-    return this.isLive && this.#inFlight !== undefined;
+    return this.isLive && this.#slot.inFlight !== undefined;
   }
 
   get lastNack(): Nack | undefined {
-    return this.#lastNack;
+    return this.#slot.rejection;
+  }
+
+  get failure(): ReportedFailure | undefined {
+    return this.#failure;
   }
 
   /** Looks on only: a command line, not a program that runs by the settings. */
   get isObserver(): boolean {
-    return this.#hello?.capabilities.includes('observe') ?? false;
+    return this.#can('observe');
+  }
+
+  /** Wants to try candidates before they are committed. */
+  get verifies(): boolean {
+    return this.isLive && this.#can('verify');
+  }
+
+  /** Gets a staged edition before the others do. */
+  get isCanary(): boolean {
+    return this.#isCanary;
   }
 
   get state(): SubscriberState {
-    if (this.#lastNack && this.#lastNack.revision === this.#parts.view.snapshot?.revision) return 'rejected';
-    if (!this.#inFlight) return this.#held === undefined ? 'waiting' : 'current';
-    const waitedMs = this.#parts.clock.monotonic() - this.#inFlight.sentAt;
-    return waitedMs > lateAfterMs ? 'late' : waitedMs > pendingAfterMs ? 'pending' : 'waiting';
+    return stateOf(this.#slot, this.#edition, this.#pulse.isWeak, this.#parts.clock.monotonic());
   }
 
-  /** Offers the view's current snapshot, now or when the slot is free. */
+  setCanary(isCanary: boolean): void {
+    this.#isCanary = isCanary;
+  }
+
+  /** Offers what the program is to run, now or when the slot is free. */
   offer(): void {
-    const { view, line, clock } = this.#parts;
-    if (!this.isLive || this.#inFlight || view.snapshot === undefined || this.#offered === view.snapshot.revision)
-      return;
-    const delivery = view.delivery(this.#hello!.capabilities.includes('patch') ? this.#held : undefined)!;
-    this.#inFlight = { nonce: delivery.nonce, revision: delivery.revision, sentAt: clock.monotonic() };
-    this.#offered = delivery.revision;
-    line.write(delivery.frame);
+    const { view, line, clock, onEvent } = this.#parts;
+    const edition = this.#edition;
+    if (!this.isLive || !edition || !this.#slot.wants(edition)) return;
+    const { frame } = view.delivery(edition, this.#can('patch') ? this.#slot.held : undefined);
+    this.#slot.sent(edition, clock.monotonic());
+    line.write(frame);
+    onEvent({ kind: 'sent', revision: edition.seen.revision }, this);
+  }
+
+  /** Has the program try a candidate; what it runs stays. */
+  tryOut(candidate: Edition, withinMs: number): Promise<Verdict> {
+    const { view, line } = this.#parts;
+    // While a snapshot is under way it is not known what the program will hold when it comes to this.
+    const held = this.#can('patch') && !this.#slot.inFlight ? this.#slot.held : undefined;
+    const verdict = this.#trials.verdict(candidate.nonce, withinMs, () => line.write(candidate.whole().frame));
+    line.write(view.delivery(candidate, held).frame);
+    return verdict;
   }
 
   /** Takes a frame whose data has passed the wire schema. */
   receive(type: keyof ToDaemon, data: ToDaemon[keyof ToDaemon]): void {
     // Frames behind a refused hello are still delivered by the parser; they must not be heard.
     if (this.#isClosed) return;
-    this.#unanswered = 0;
+    this.#pulse.heard();
     if (type === 'hello') this.#onHello(data as Hello);
     else if (!this.#hello) this.refuse('hello_expected', 'the first frame must be a hello', true);
     else this.#receiveLive(type, data);
@@ -141,37 +182,53 @@ export class Session {
   /** Sends a heartbeat, or closes after two that stayed unanswered. */
   beat(ping: Buffer): void {
     if (!this.isLive) return;
-    if (this.#unanswered >= 2) return this.#parts.line.destroy();
-    this.#unanswered++;
-    this.#parts.line.write(ping);
+    if (this.#pulse.beat()) this.#parts.line.write(ping);
+    else this.#parts.line.destroy();
   }
 
   tellState(state: DaemonState): void {
     if (this.isLive) this.#send('state', state);
   }
 
-  refuse(code: string, message: string, fatal: boolean): void {
+  refuse(code: string, message: string, fatal: boolean, retryAfterMs?: number): void {
     if (this.#isClosed) return;
-    this.#send('error', { code, message, fatal });
+    this.#send('error', { code, message, fatal, ...(retryAfterMs !== undefined && { retryAfterMs }) });
     this.#parts.onEvent({ kind: 'refused', code, message }, this);
-    this.close();
+    this.#close();
   }
 
   goodbye(code: string, retryAfterMs: number): void {
     if (this.#isClosed) return;
     this.#send('goodbye', { code, retryAfterMs });
-    this.close();
-  }
-
-  close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#parts.line.end();
+    this.#close();
   }
 
   /** The socket is gone. */
   closed(): void {
+    this.#end(false);
+  }
+
+  #close(): void {
+    this.#end(true);
+    this.#parts.line.end();
+  }
+
+  #end(isClean: boolean): void {
+    if (this.#isClosed) return;
+    const { onEvent } = this.#parts;
     this.#isClosed = true;
+    this.#trials.end();
+    this.#unanswer();
+    if (this.#hello) onEvent({ kind: 'left', isClean }, this);
+  }
+
+  get #edition(): Edition | undefined {
+    const { current, staged } = this.#parts.view;
+    return this.#isCanary ? (staged ?? current) : current;
+  }
+
+  #can(capability: string): boolean {
+    return this.#hello?.capabilities.includes(capability) ?? false;
   }
 
   #receiveLive(type: keyof ToDaemon, data: ToDaemon[keyof ToDaemon]): void {
@@ -179,10 +236,10 @@ export class Session {
     else if (type === 'nack') this.#onNack(data as Nack);
     else if (type === 'resync') this.#onResync();
     else if (type === 'request') void this.#onRequest(data as Request);
-    else if (type === 'ping') this.#send('pong', { revision: this.#parts.view.snapshot?.revision ?? 0 });
+    else if (type === 'ping') this.#send('pong', { revision: this.#edition?.seen.revision ?? 0 });
     else if (type === 'pong') this.#onPong((data as ToDaemon['pong']).revision);
     else if (type === 'report') this.#onReport(data as ToDaemon['report']);
-    else if (type === 'goodbye') this.close();
+    else if (type === 'goodbye') this.#close();
   }
 
   #onHello(hello: Hello): void {
@@ -195,95 +252,98 @@ export class Session {
       );
     }
     this.#hello = hello;
-    const { snapshot } = this.#parts.view;
-    const hasIt =
-      snapshot !== undefined &&
-      hello.last?.epoch === snapshot.epoch &&
-      hello.last.revision === snapshot.revision &&
-      hello.last.digest === snapshot.digest;
-    if (hasIt) this.#held = this.#offered = snapshot.revision;
-    this.#send('welcome', this.#welcome(hasIt));
+    // It was one of the first to run what is staged, and lost us meanwhile.
+    if (isOf(this.#parts.view.staged, hello.last)) this.#isCanary = true;
+    const edition = this.#edition;
+    const hasIt = isOf(edition, hello.last);
+    if (hasIt) this.#slot.hold(hello.last!);
+    this.#send('welcome', this.#welcome(hasIt, edition?.position));
     this.#parts.onEvent({ kind: 'joined' }, this);
     this.offer();
   }
 
-  #welcome(hasIt: boolean): Welcome {
-    const { id, view, maxFrameBytes, state, mayRotate } = this.#parts;
+  #welcome(hasIt: boolean, current: Position | undefined): Welcome {
+    const { id, view, maxFrameBytes, verifyMs, state, mayRotate } = this.#parts;
     return {
       protocol: protocolVersion,
       session: id,
-      epoch: view.snapshot?.epoch ?? '',
-      revision: view.snapshot?.revision ?? 0,
+      epoch: current?.epoch ?? '',
+      revision: current?.revision ?? 0,
       resume: hasIt ? 'same' : 'full',
-      limits: { inboundFrame: maxInboundFrame, outboundFrame: maxFrameBytes, heartbeatMs },
+      limits: { inboundFrame: maxInboundFrame, outboundFrame: maxFrameBytes, heartbeatMs, verifyMs },
       view: view.name,
       state: state(),
       rotation: mayRotate,
     };
   }
 
-  #onAck({ nonce, revision, applyMs }: Ack): void {
-    const answered = this.#answered(nonce);
+  #onAck({ nonce, applyMs }: Ack): void {
+    if (this.#trials.answer(nonce)) return;
+    const answered = this.#slot.answered(nonce);
     if (!answered) return;
-    this.#held = revision;
-    this.#lastNack = undefined;
-    this.#parts.onEvent(
-      { kind: 'accepted', revision, applyMs, waitedMs: this.#parts.clock.monotonic() - answered.sentAt },
-      this,
-    );
+    const { position } = answered.edition;
+    this.#slot.hold(position);
+    const waitedMs = this.#parts.clock.monotonic() - answered.sentAt;
+    this.#parts.onEvent({ kind: 'accepted', revision: position.revision, applyMs, waitedMs }, this);
     this.offer();
   }
 
   #onNack(said: Nack): void {
-    if (!this.#answered(said.nonce)) return;
-    const { clean } = this.#parts;
+    const { clean, onEvent } = this.#parts;
     const nack = { ...said, code: clean(said.code), message: clean(said.message), paths: said.paths.map(clean) };
-    this.#lastNack = nack;
-    this.#parts.onEvent({ kind: 'rejected', nack }, this);
+    if (this.#trials.answer(nack.nonce, nack)) return;
+    const answered = this.#slot.answered(nack.nonce);
+    if (!answered) return;
+    // What it says to have rejected is believed by nobody: it is what it was sent.
+    const rejection = { ...nack, revision: answered.edition.position.revision };
+    this.#slot.reject(rejection);
+    onEvent({ kind: 'rejected', nack: rejection }, this);
     this.offer();
-  }
-
-  /** Frees the slot when this is the answer that it waits for; an older one says nothing any more. */
-  #answered(nonce: string) {
-    const waiting = this.#inFlight?.nonce === nonce ? this.#inFlight : undefined;
-    if (waiting) this.#inFlight = undefined;
-    return waiting;
   }
 
   #onResync(): void {
-    this.#inFlight = undefined;
-    this.#held = undefined;
-    this.#offered = undefined;
+    this.#unanswer();
+    this.#slot.forget();
     this.offer();
+  }
+
+  #unanswer(): void {
+    const { inFlight } = this.#slot;
+    if (inFlight) this.#parts.onEvent({ kind: 'unanswered', revision: inFlight.edition.seen.revision }, this);
   }
 
   // What a program runs, told with every heartbeat, shows a push that was lost on the way.
   #onPong(revision: number): void {
-    if (this.#inFlight || this.#lastNack || this.#held === undefined || revision === this.#held) return;
+    const { inFlight, held, rejection } = this.#slot;
+    if (inFlight || rejection || held === undefined || revision === held.revision) return;
     this.#onResync();
   }
 
   #onReport({ code, message, recovered = false }: ToDaemon['report']): void {
-    this.#parts.onEvent({ kind: 'reported', code, message, recovered }, this);
+    const { clean, clock, onEvent } = this.#parts;
+    const said = { code: clean(code), message: clean(message) };
+    const since = this.#failure?.code === said.code ? this.#failure.since : timestamp(clock);
+    this.#failure = recovered ? undefined : { ...said, since };
+    onEvent({ kind: 'reported', ...said, recovered }, this);
   }
 
   async #onRequest(request: Request): Promise<void> {
-    const { id } = request;
-    if (this.#openRequests >= maxOpenRequests || this.#parts.line.pending() > maxPendingAnswers)
-      return this.#send('response', { id, ok: false, code: 'busy', message: 'too many open requests' });
-    this.#openRequests++;
-    try {
-      const result = await this.#parts.answer(request, this);
-      if (!this.#isClosed) this.#send('response', { id, ok: true, result });
-    } catch (error) {
-      const { code = 'internal', message } = error as { code?: string; message: string };
-      if (!this.#isClosed) this.#send('response', { id, ok: false, code, message });
-    } finally {
-      this.#openRequests--;
-    }
+    const response = await this.#requests.reply(request, this.#parts.line.pending() > maxPendingAnswers);
+    if (!this.#isClosed) this.#send('response', response);
   }
 
   #send<Type extends keyof ToClient>(type: Type, data: ToClient[Type]): void {
     this.#parts.line.write(encodeFrame(type, data));
   }
+}
+
+/** Whether a program that was last at this position runs an edition. Its number may be an earlier one: what came after it changed nothing in this view. */
+function isOf(edition: Edition | undefined, last: Position | undefined): boolean {
+  const position = edition?.position;
+  return (
+    position !== undefined &&
+    last?.epoch === position.epoch &&
+    last.revision <= position.revision &&
+    last.digest === position.digest
+  );
 }

@@ -1,81 +1,99 @@
-import { randomBytes } from 'node:crypto';
+import { Digester } from '../../schemas/digest.ts';
 import type { JsonObject } from '../../schemas/json.ts';
-import { compare } from '../../schemas/patch.ts';
-import { encodeFrame, type PatchFrame, type SnapshotFrame } from '../../schemas/wire.ts';
+import { compare, formatPaths } from '../../schemas/patch.ts';
+import type { Position } from '../../schemas/wire.ts';
 import type { Snapshot } from '../model/snapshot.ts';
-
-/** A frame as it goes over the socket, the same bytes for every program that gets it. */
-export interface EncodedDelivery {
-  readonly nonce: string;
-  readonly revision: number;
-  readonly isPatch: boolean;
-  readonly frame: Buffer;
-}
+import type { ViewFilter } from '../model/view-filter.ts';
+import { Edition, type EncodedDelivery, type Seen } from './edition.ts';
 
 /** Earlier settings kept for making patches for programs that are behind. They share what did not change. */
-const keptRevisions = 16;
+const keptEditions = 16;
 
-/** What one group of programs sees, and the frames for it. Each frame is encoded once, at its first use. */
+/**
+ * What one group of programs sees. A snapshot that changes nothing in it makes no new edition, so that its programs hear
+ * nothing of it. While a rollout bakes there are two: one for the programs that try it first, one for the rest.
+ */
 export class View {
   readonly name: string;
-  #snapshot: Snapshot | undefined;
-  #nonce = '';
-  readonly #earlier = new Map<number, JsonObject>();
-  #full: EncodedDelivery | undefined;
-  readonly #patches = new Map<number, EncodedDelivery>();
+  readonly #filter: ViewFilter;
+  readonly #digester = new Digester();
+  #current: Edition | undefined;
+  #staged: Edition | undefined;
+  readonly #earlier = new Map<string, JsonObject>();
 
-  constructor(name: string) {
+  constructor(name: string, filter: ViewFilter) {
     this.name = name;
+    this.#filter = filter;
   }
 
-  get snapshot(): Snapshot | undefined {
-    return this.#snapshot;
+  get filter(): ViewFilter {
+    return this.#filter;
   }
 
+  /** What all programs are to run, but for those that try another edition first. */
+  get current(): Edition | undefined {
+    return this.#current;
+  }
+
+  /** What those programs are to run that get a new edition first. */
+  get staged(): Edition | undefined {
+    return this.#staged;
+  }
+
+  /** Everybody is to run this. */
   publish(snapshot: Snapshot): void {
-    if (this.#snapshot) this.#earlier.set(this.#snapshot.revision, this.#snapshot.settings);
-    for (const revision of this.#earlier.keys()) if (this.#earlier.size > keptRevisions) this.#earlier.delete(revision);
-    this.#snapshot = snapshot;
-    this.#nonce = randomBytes(9).toString('base64url');
-    this.#full = undefined;
-    this.#patches.clear();
+    const seen = this.#seen(snapshot);
+    const [was, staged] = [this.#current, this.#staged];
+    if (was && was.position.epoch !== seen.epoch) this.#earlier.clear();
+    this.#staged = undefined;
+    // What was tried first and is right stays the edition that it is: those that run it need nothing.
+    if (staged && isSame(staged.position, seen) && staged.position.revision === seen.revision) this.#current = staged;
+    else if (staged || !was || !isSame(was.position, seen)) this.#current = new Edition(seen);
+    for (const edition of [was, staged]) if (edition) this.#keep(edition);
   }
 
-  /** The current snapshot: as a patch for a program that holds a known revision, else whole. */
-  delivery(held: number | undefined): EncodedDelivery | undefined {
-    if (!this.#snapshot) return undefined;
-    const base = held === undefined ? undefined : this.#earlier.get(held);
-    return base === undefined ? this.#whole(this.#snapshot) : this.#patch(this.#snapshot, held!, base);
+  /** Some are to run this first. False when it changes nothing in this view. */
+  stage(snapshot: Snapshot): boolean {
+    const seen = this.#seen(snapshot);
+    if (!this.#current || isSame((this.#staged ?? this.#current).position, seen)) return false;
+    if (this.#staged) this.#keep(this.#staged);
+    this.#staged = new Edition(seen);
+    return true;
   }
 
-  #whole(snapshot: Snapshot): EncodedDelivery {
-    this.#full ??= this.#encode('snapshot', { ...this.#head(snapshot), settings: snapshot.settings });
-    return this.#full;
+  /** A candidate to be tried and not taken; `undefined` when it changes nothing in this view. */
+  candidate(snapshot: Snapshot): Edition | undefined {
+    const seen = this.#seen(snapshot);
+    return this.#current && isSame(this.#current.position, seen) ? undefined : new Edition(seen, 'candidate');
   }
 
-  #patch(snapshot: Snapshot, held: number, base: JsonObject): EncodedDelivery {
-    let patch = this.#patches.get(held);
-    if (!patch) {
-      patch = this.#encode('patch', {
-        ...this.#head(snapshot),
-        base: held,
-        operations: compare(base, snapshot.settings).operations,
-      });
-      this.#patches.set(held, patch);
-    }
-    return patch;
+  /** An edition: as a patch for a program that holds something known, else whole. */
+  delivery(edition: Edition, held: Position | undefined): EncodedDelivery {
+    const base = held?.epoch === edition.position.epoch ? this.#settingsOf(held.digest) : undefined;
+    return base === undefined ? edition.whole() : edition.patch(held!.revision, base);
   }
 
-  #head({ epoch, revision, digest, committedAt, cause, changed, removed }: Snapshot) {
-    return { nonce: this.#nonce, epoch, revision, digest, committedAt, cause, changed, removed };
+  #settingsOf(digest: string): JsonObject | undefined {
+    const known = [this.#current, this.#staged].find((edition) => edition?.position.digest === digest);
+    return known?.seen.settings ?? this.#earlier.get(digest);
   }
 
-  #encode(type: 'snapshot' | 'patch', data: SnapshotFrame | PatchFrame): EncodedDelivery {
-    return {
-      nonce: data.nonce,
-      revision: data.revision,
-      isPatch: type === 'patch',
-      frame: Buffer.from(encodeFrame(type, data)),
-    };
+  #keep({ seen: { digest, settings } }: Edition): void {
+    this.#earlier.delete(digest);
+    this.#earlier.set(digest, settings);
+    for (const oldest of this.#earlier.keys()) if (this.#earlier.size > keptEditions) this.#earlier.delete(oldest);
   }
+
+  #seen({ parts: _, ...snapshot }: Snapshot): Seen {
+    if (this.#filter.isAll) return snapshot;
+    const before = this.#current?.seen.settings;
+    const settings = this.#filter.apply(snapshot.settings);
+    const digest = this.#digester.digest(settings, before);
+    const { changed, removed } = before ? compare(before, settings) : { changed: [], removed: [] };
+    return { ...snapshot, settings, digest, changed: formatPaths(changed), removed: formatPaths(removed) };
+  }
+}
+
+function isSame(a: Position, b: Position): boolean {
+  return a.epoch === b.epoch && a.digest === b.digest;
 }

@@ -1,5 +1,5 @@
 import { readdir, stat } from 'node:fs/promises';
-import { extname, join } from 'node:path';
+import { basename, extname, join } from 'node:path';
 import { systemCode } from '../model/errors.ts';
 import type { Format } from '../model/format.ts';
 import type { FileOptions } from '../ops/options.ts';
@@ -52,4 +52,11 @@ export function memberOf(root: FileOptions, name: string): Member {
     root,
     ...(root.format === 'text' && { key: name }),
   };
+}
+
+/** The member that a part of this name came from; `undefined` when no root can hold it. */
+export function memberNamed(roots: readonly FileOptions[], name: string): Member | undefined {
+  const root = roots.find((root) => name === root.name || name === join(root.name, basename(name)));
+  if (!root) return undefined;
+  return name === root.name ? { path: root.path, name, root } : memberOf(root, basename(name));
 }

@@ -10,7 +10,7 @@ import { type Clock, sleep } from '../ops/clock.ts';
 import type { Log } from '../ops/log.ts';
 import type { FileModeCheck, FileOptions, Limits } from '../ops/options.ts';
 import { type FileRecord, isUnreadable, mayPass, newProblem, onlyComments, unforeseen } from './file-record.ts';
-import { formatOf, listMembers, type Member } from './file-set.ts';
+import { formatOf, listMembers, type Member, memberNamed } from './file-set.ts';
 import { watchFiles } from './file-watch.ts';
 import type { EnvNaming } from './parse-env.ts';
 import { parseBytes } from './parser.ts';
@@ -110,6 +110,15 @@ export class FileSource implements Source {
       onFinding: (reason, path) => (path !== undefined && this.#isDirty(path) ? undefined : this.#hint(reason, path)),
       onHealth: (health) => this.#setHealth(health),
     });
+  }
+
+  restore(parts: readonly LayerPart[]): void {
+    for (const { name, settings } of parts) {
+      const member = memberNamed(this.#parts.roots, name);
+      if (!member) continue;
+      this.#records.set(member.path, { member, version: '', settings });
+      this.#parts.onParsed(member.path, settings);
+    }
   }
 
   async close(): Promise<void> {}

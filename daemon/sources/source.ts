@@ -1,11 +1,13 @@
 import type { DaemonError } from '../model/errors.ts';
-import type { ChangeHint, Layer, SourceKind } from '../model/layer.ts';
+import type { ChangeHint, Layer, LayerPart, SourceKind } from '../model/layer.ts';
 
 export interface LoadRequest {
   /** Forget every cache and read everything. */
   readonly fresh: boolean;
-  /** Files that are gone may take their values with them: an operator asked, or it is the start. */
+  /** Files that are gone may take their values with them: an operator asked, or nothing was there before. */
   readonly acceptGone: boolean;
+  /** So may secrets that Secret Manager does not give out any more: an operator said that this is meant. */
+  readonly acceptMissing: boolean;
   /** How long a part may be missing, empty or malformed before that is an error, in milliseconds. */
   readonly graceMs: number;
   /** How long a source that does not answer is waited for, in milliseconds. */
@@ -41,6 +43,11 @@ export interface Source {
   readonly problem: DaemonError | undefined;
   readonly watchHealth: WatchHealth;
   readonly counts: SourceCounts;
+  /**
+   * Takes up parts that it gave before a restart, as its last good content. Called before the first load, if at all;
+   * parts that it has no place for any more are dropped.
+   */
+  restore(parts: readonly LayerPart[]): void;
   /** Resolves when the watch is armed: every later change gives a hint, and so does a failure of the watch. */
   watch(onHint: OnHint): Promise<AsyncDisposable>;
   /** Gives back what loading holds, such as connections. */

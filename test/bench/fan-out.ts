@@ -3,12 +3,15 @@ import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Snapshot } from '../../daemon/model/snapshot.ts';
+import { ViewFilter } from '../../daemon/model/view-filter.ts';
 import { systemClock } from '../../daemon/ops/clock.ts';
 import { createFrameCheck } from '../../daemon/serve/check-frame.ts';
+import { Doorkeeper } from '../../daemon/serve/doorkeeper.ts';
 import { View } from '../../daemon/serve/view.ts';
 import { ViewServer } from '../../daemon/serve/view-server.ts';
 import { Digester } from '../../schemas/digest.ts';
 import { deepFreeze, type JsonObject } from '../../schemas/json.ts';
+import { limits } from '../support/limits.ts';
 import { Scratch } from '../support/scratch.ts';
 import { until } from '../support/until.ts';
 import { ms, now, percentile, type Row, row, times } from './figures.ts';
@@ -48,14 +51,18 @@ const settingsOf = (round: number): JsonObject =>
 async function withHotconf(): Promise<number[]> {
   const scratch = new Scratch();
   const path = scratch.path('s');
-  const view = new View('default');
+  const view = new View('default', new ViewFilter(['**'], []));
   const silent = () => {};
   const server = new ViewServer({
     view,
     path,
-    mode: 0o600,
-    maxClients: 200,
+    rights: { mode: 0o600 },
+    doorkeeper: new Doorkeeper(
+      { file: '', views: [], limits: { ...limits, clients: 200, clientsPerUid: 200 }, peerAuth: 'preferred' },
+      200,
+    ),
     maxFrameBytes: 2 ** 24,
+    verifyMs: 10_000,
     checkFrame: createFrameCheck(),
     clock: systemClock,
     log: silent,
@@ -86,7 +93,8 @@ async function withHotconf(): Promise<number[]> {
       removed: [],
     } as Snapshot;
     before = settings;
-    server.publish(snapshot);
+    view.publish(snapshot);
+    server.offer();
   };
   publish(0);
   await server.start();

@@ -12,7 +12,7 @@ export interface SourceWorld {
   close(): Promise<void>;
 }
 
-const asked = { fresh: false, acceptGone: false, graceMs: 0, patienceMs: 5_000 };
+const asked = { fresh: false, acceptGone: false, acceptMissing: false, graceMs: 0, patienceMs: 5_000 };
 const { signal } = new AbortController();
 
 /** What every {@link Source} has to hold, wherever its settings come from. */

@@ -2,11 +2,11 @@ import { systemClock } from '../../daemon/ops/clock.ts';
 import { gcpOptions } from '../../daemon/ops/gcp-options.ts';
 import { FileSource } from '../../daemon/sources/file-source.ts';
 import { GcpSource } from '../../daemon/sources/gcp/gcp-source.ts';
+import { limits } from '../support/limits.ts';
 import { Scratch } from '../support/scratch.ts';
 import { useGoogle } from '../support/use-google.ts';
 import { sourceContract } from './source-contract.ts';
 
-const limits = { fileSize: 1_000_000, keys: 1_000, depth: 64, snapshotSize: 1_000_000, clients: 10 };
 const shared = { limits, clock: systemClock, log: () => {}, onWatchHealth: () => {}, onParsed: () => {} };
 
 describe('a source of files', () =>

@@ -216,7 +216,19 @@ describe('a start that cannot succeed says why in its last line, and exits with 
       /hotconf\.yaml:1: the environment has no NO_SUCH_VARIABLE/,
       () => [lay(), scratch().write('hotconf.yaml', 'schema: ${NO_SUCH_VARIABLE}\nsources: {}\n')].at(-1),
     ],
-    ['a view that is not there yet', 78, /views\.web: not in this version/, () => lay({ views: { web: {} } })],
+    ['a group that is not there', 78, /no group 'nobodys'/, () => lay({ views: { web: { group: 'nobodys' } } })],
+    [
+      'a pattern that is none',
+      78,
+      /views\.web: 'a\.\.b' is not a pattern/,
+      () => lay({ views: { web: { include: ['a..b'] } } }),
+    ],
+    [
+      'a rule that cannot be kept',
+      78,
+      /views\.web\.allow needs to know who connects/,
+      () => lay({ peerAuth: 'off', views: { web: { allow: { users: ['root'] } } } }),
+    ],
     ['a bad HOTCONF_ENV', 78, /HOTCONF_ENV: is not one of/, () => lay(), { HOTCONF_ENV: 'prod' }],
     [
       'a missing schema',

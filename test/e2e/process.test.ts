@@ -14,8 +14,12 @@ describe('the daemon as a process', () => {
   const scratch = useScratch();
   const run = useProcesses();
   const configs: Config<App>[] = [];
-  const program = async (name = 'program') => {
-    const config = await connect<App>({ socket: scratch().path('run/default.sock'), name });
+  const program = async (name = 'program', daemonUid?: number) => {
+    const config = await connect<App>({
+      socket: scratch().path('run/default.sock'),
+      name,
+      ...(daemonUid !== undefined && { daemonUid }),
+    });
     configs.push(config);
     return config;
   };
@@ -168,7 +172,9 @@ describe('the daemon as a process', () => {
     layExample(scratch());
     execFileSync('chown', ['-R', '65534:65534', scratch().folder]);
     const daemon = await run(['start', '--config', scratch().path('hotconf.yaml')], { uid: 65534, gid: 65534 }).ready();
-    const config = await program();
+    const stranger = await program().catch((error) => error);
+    expect(stranger).include({ code: 'refused' }).property('message').contain('belongs to uid 65534');
+    const config = await program('program', 65534);
     const file = scratch().path('secrets/app.yaml');
     execFileSync('sh', [
       '-c',

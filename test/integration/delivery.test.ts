@@ -111,7 +111,8 @@ describe('delivery to programs', () => {
 
   it('hears a rejection, keeps the program at what it has, and offers the next one', async () => {
     await daemon().start();
-    const config = await daemon().connect({ verify: (next) => expect(next.database.url).not.equal('refused') });
+    const config = await daemon().connect();
+    config.watch('database', (next) => expect(next.url).not.equal('refused'));
     edit('refused');
     await until('the rejection is known', () => daemon().logged('subscriber_rejected_snapshot').length === 1);
     expect(config.settings.database.url).not.equal('refused');

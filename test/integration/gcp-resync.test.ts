@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { gcpOptions } from '../../daemon/ops/gcp-options.ts';
 import { GcpSource } from '../../daemon/sources/gcp/gcp-source.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { limits } from '../support/limits.ts';
 import { until } from '../support/until.ts';
 import { useGoogle } from '../support/use-google.ts';
 
@@ -14,7 +15,7 @@ describe('a resync', () => {
     const { notifications: _, ...options } = google().options({ secrets: [{ secret: 'key', at: 'key' }] });
     const source = new GcpSource({
       options: gcpOptions(options, 'test', (path) => [path]),
-      limits: { fileSize: 1, keys: 10, depth: 10, snapshotSize: 1, clients: 1 },
+      limits,
       clock,
       random: () => 0.5,
       log: () => {},
@@ -25,7 +26,8 @@ describe('a resync', () => {
     let hints = 0;
     const watch = await source.watch(() => hints++);
     const { signal } = new AbortController();
-    const load = () => source.load({ fresh: false, acceptGone: false, graceMs: 0, patienceMs: 2_000 }, signal);
+    const request = { fresh: false, acceptGone: false, acceptMissing: false, graceMs: 0, patienceMs: 2_000 };
+    const load = () => source.load(request, signal);
     expect((await load()).failure).equal(undefined);
     const end = google().store.faults.add({ status: 'UNAVAILABLE' });
     await clock.advance(600_000);

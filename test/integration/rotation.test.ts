@@ -81,18 +81,28 @@ describe('the rotation of a secret', () => {
     await until('the source is well', () => source().state === 'current');
   });
 
+  const onlyOne = (key: string) => {
+    if (key !== 'one') throw new Error('the provider knows no such key');
+  };
+
+  it('is taken back when a program that tries it rejects it, and nobody ever has it', async () => {
+    google().secret('key', ['one']);
+    await start({ secrets: [key] });
+    const easy = await test().connect({ name: 'easy' });
+    await test().connect({ name: 'strict', verify: ({ llm }) => onlyOne(llm.key) });
+    const { code, stdout } = await hotconf('rotate', 'key', '--data-file', test().scratch.write('next', 'two'));
+    expect(code).equal(1);
+    expect(stdout).contain('strict').contain('the provider knows no such key').contain('version 2');
+    expect(states()).deep.equal(['ENABLED', 'DISABLED']);
+    await until('the source is well', () => source().state === 'current');
+    expect(easy.snapshot.revision).equal(1);
+  });
+
   it('is taken back when a program rejects it, and says which and why; the others are back, too', async () => {
     google().secret('key', ['one']);
     await start({ secrets: [key] });
-    const [easy, strict] = [
-      await test().connect({ name: 'easy' }),
-      await test().connect({
-        name: 'strict',
-        verify: ({ llm }) => {
-          if (llm.key !== 'one') throw new Error('the provider knows no such key');
-        },
-      }),
-    ];
+    const [easy, strict] = [await test().connect({ name: 'easy' }), await test().connect({ name: 'strict' })];
+    strict.watch('llm.key', onlyOne);
     const { code, stdout } = await hotconf('rotate', 'key', '--data-file', test().scratch.write('next', 'two'));
     expect(code).equal(1);
     expect(stdout).contain('strict').contain('the provider knows no such key').contain('version 2');

@@ -113,7 +113,12 @@ export class GcpSource implements Source {
     };
   }
 
-  async load({ fresh, acceptGone, patienceMs }: LoadRequest, signal: AbortSignal): Promise<Layer> {
+  restore(parts: readonly LayerPart[]): void {
+    this.#secrets.restore(parts);
+    for (const { name, settings } of parts) this.#parts.onParsed(name, settings);
+  }
+
+  async load({ fresh, acceptGone, acceptMissing, patienceMs }: LoadRequest, signal: AbortSignal): Promise<Layer> {
     const patience = new AbortController();
     // Without a watch nobody would hear what comes later.
     const giveUp = AbortSignal.any([signal, this.#stopped.signal, ...(this.#isWatched ? [] : [patience.signal])]);
@@ -127,6 +132,7 @@ export class GcpSource implements Source {
       if (acceptGone) this.#secrets.dropLost();
       if (fresh) for (const mounted of this.#secrets.all) mounted.ask('fresh');
       await this.#waitFor(this.#secrets.pursuits, fresh, giveUp, over);
+      if (acceptMissing) for (const part of this.#secrets.letGo()) this.#touched.add(part);
       return this.#layer(fresh);
     } finally {
       this.#loading--;
@@ -245,7 +251,7 @@ export class GcpSource implements Source {
 
   /** A problem that was told before blocks nothing again; one that an operator's reload meets is told again. */
   #failure(fresh: boolean): DaemonError | undefined {
-    const pursuits = this.#secrets.pursuits;
+    const { pursuits } = this.#secrets;
     const bad = pursuits.filter(({ problem, isNews }) => problem && (fresh || isNews));
     for (const pursuit of pursuits) pursuit.tell();
     return joinErrors(bad.map(({ problem }) => problem!.ofSource(this.id)));

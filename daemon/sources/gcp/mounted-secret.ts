@@ -22,6 +22,8 @@ export interface MountedSecretParts extends Pick<PursuitParts, 'clock' | 'random
   readonly onChange: (settings: JsonObject) => void;
 }
 
+/** Secret Manager will not give it out any more, unless somebody changes that. */
+const withheld: readonly DaemonError['code'][] = ['secret_not_found', 'secret_forbidden', 'secret_disabled'];
 /** Secret Manager's own limit, in bytes. */
 const maxPayload = 64 * 1024;
 
@@ -41,6 +43,8 @@ export class MountedSecret {
   #announced = 0;
   #bytes: Buffer | undefined;
   #isLost = false;
+  /** What is served is from before a restart, and its bytes are not at hand. */
+  #isRestored = false;
 
   constructor(parts: MountedSecretParts) {
     this.#parts = parts;
@@ -69,6 +73,21 @@ export class MountedSecret {
   /** The content that is served, as it came. */
   get bytes(): Buffer | undefined {
     return this.#bytes;
+  }
+
+  /** Takes up what was served before a restart. */
+  restore(settings: JsonObject, version: number): void {
+    this.#settings = settings;
+    this.#version = version;
+    this.#isRestored = true;
+  }
+
+  /** Lets go what Secret Manager does not give out any more. False when there is no such thing. */
+  letGo(): boolean {
+    if (!withheld.includes(this.pursuit.problem?.code as DaemonError['code'])) return false;
+    this.#settings = this.#version = this.#bytes = undefined;
+    this.pursuit.excuse();
+    return true;
   }
 
   /** Asks for a look, unless it is lost. */
@@ -135,7 +154,7 @@ export class MountedSecret {
     const manager = await this.#parts.manager();
     const known = {
       ...(this.#announced > 0 && { announced: this.#announced }),
-      ...(this.#version !== undefined && look !== 'fresh' && { current: this.#version }),
+      ...(this.#version !== undefined && look !== 'fresh' && !this.#isRestored && { current: this.#version }),
     };
     const mayList = () => manager.takeListing();
     const parts = { manager, secret: this.secret, choice: this.choice, known, mayList, signal };
@@ -164,6 +183,7 @@ export class MountedSecret {
     const isNewVersion = payload.version !== this.#version;
     this.#version = payload.version;
     this.#bytes = payload.bytes;
+    this.#isRestored = false;
     if (!isSame || isNewVersion) this.#parts.onChange(this.#settings!);
   }
 

@@ -30,6 +30,7 @@ export class Pursuit {
   #trouble: DaemonError | undefined;
   #problem: DaemonError | undefined;
   #told: DaemonError | undefined;
+  #excused: DaemonError['code'] | undefined;
 
   constructor(parts: PursuitParts) {
     this.#parts = parts;
@@ -83,7 +84,13 @@ export class Pursuit {
 
   fail(error: DaemonError): void {
     this.#trouble = undefined;
-    this.#problem = error;
+    this.#problem = error.code === this.#excused ? undefined : error;
+  }
+
+  /** That it fails in this way is as it should be, until it succeeds. */
+  excuse(): void {
+    this.#excused = this.#problem?.code;
+    this.#problem = undefined;
   }
 
   async #work(signal: AbortSignal): Promise<void> {
@@ -92,7 +99,7 @@ export class Pursuit {
       const look: Look = next;
       try {
         next = await this.#parts.attempt(look, signal);
-        this.#problem = this.#trouble = undefined;
+        this.#problem = this.#trouble = this.#excused = undefined;
       } catch (thrown) {
         const error = asDaemonError(thrown);
         if (!mayPass(error, failures)) return this.fail(error);

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../../schemas/json.ts';
 import { formatPath } from '../../../schemas/paths.ts';
+import type { LayerPart } from '../../model/layer.ts';
 import type { Clock } from '../../ops/clock.ts';
 import type { GcpOptions, SecretOptions } from '../../ops/gcp-options.ts';
 import type { Limits } from '../../ops/options.ts';
@@ -7,7 +8,7 @@ import type { MeteredManager } from './metered-manager.ts';
 import { MountedSecret } from './mounted-secret.ts';
 import { Pursuit } from './pursuit.ts';
 import type { SecretEvent } from './secret-event.ts';
-import { secretName } from './secret-manager.ts';
+import { parseSecretName, secretName } from './secret-manager.ts';
 
 export interface SecretSetParts {
   readonly options: GcpOptions;
@@ -64,6 +65,22 @@ export class SecretSet {
     return this.all.find((mounted) => mounted.pursuit === pursuit)?.name ?? `projects/${this.#parts.options.project}`;
   }
 
+  /** Takes up parts from before a restart. */
+  restore(parts: readonly LayerPart[]): void {
+    const { discover } = this.#parts.options;
+    for (const { name, settings, version } of parts) {
+      const found = parseSecretName(name);
+      const isNamed = this.#named.some(({ partName }) => partName === name);
+      if (!isNamed && discover && found) this.#found.set(found.id, this.#mountFound(found.id));
+      this.all.find(({ partName }) => partName === name)?.restore(settings, Number(version));
+    }
+  }
+
+  /** Lets go what Secret Manager does not give out any more, and names the parts. */
+  letGo(): readonly string[] {
+    return this.all.filter((mounted) => mounted.letGo()).map(({ partName }) => partName);
+  }
+
   /** Lets go what the filter had found and what is not there any more. */
   dropLost(): void {
     for (const [id, mounted] of this.#found) {
@@ -78,16 +95,21 @@ export class SecretSet {
   }
 
   async #find(signal: AbortSignal): Promise<undefined> {
-    const { filter, at, location } = this.#parts.options.discover!;
+    const { filter, location } = this.#parts.options.discover!;
     const manager = await this.#parts.manager();
     const found = new Set((await manager.find(filter, location, signal)).map(({ id }) => id));
     for (const id of found) {
-      const where = { secret: id, at: [...at, id], ...(location && { location }) };
       const known = this.#found.get(id);
       if (known) known.regain();
-      else this.#found.set(id, this.#mount({ ...where, version: { kind: 'newest-enabled' }, format: 'text' }));
+      else this.#found.set(id, this.#mountFound(id));
     }
     for (const [id, mounted] of this.#found) if (!found.has(id)) mounted.lose(filter);
+  }
+
+  #mountFound(id: string): MountedSecret {
+    const { at, location } = this.#parts.options.discover!;
+    const where = { secret: id, at: [...at, id], ...(location && { location }) };
+    return this.#mount({ ...where, version: { kind: 'newest-enabled' }, format: 'text' });
   }
 
   #mount(options: SecretOptions): MountedSecret {

@@ -1,5 +1,6 @@
-import { chmodSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { connect, createServer, type Server } from 'node:net';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { createLog } from '../../../daemon/ops/log.ts';
@@ -201,44 +202,65 @@ describe('the runtime folder', () => {
 
 describe('a socket file', () => {
   const scratch = useScratch();
-  const listen = (file: SocketFile, mode = 0o660) => {
+  const servers: Server[] = [];
+  afterEach(() => {
+    for (const server of servers.splice(0)) server.close();
+  });
+  const socketFile = (mode = 0o660) => {
     const server = createServer();
-    return file.publish((path) => server.listen(path), mode).then(() => server);
+    servers.push(server);
+    return new SocketFile(scratch().path('s'), { mode }, (temporary) => server.close().listen(temporary));
   };
 
   it('appears with its mode, replaces a dead one, and is taken away when it is still ours', async () => {
-    const path = scratch().path('s');
-    writeFileSync(path, 'left behind');
-    const file = new SocketFile(path);
-    const server = await listen(file);
+    const path = scratch().write('s', 'left behind');
+    const file = socketFile();
+    await file.publish();
     expect(statSync(path).mode & 0o777).equal(0o660);
     expect(readdirSync(scratch().folder)).deep.equal(['s']);
     file[Symbol.dispose]();
     expect(readdirSync(scratch().folder)).deep.equal([]);
-    server.close();
   });
 
   it('leaves alone what somebody else put in its place', async () => {
-    const path = scratch().path('s');
-    const first = new SocketFile(path);
-    const server = await listen(first);
-    symlinkSync('/nowhere', scratch().path('other'));
-    server.close();
-    const second = new SocketFile(path);
-    const next = await listen(second);
+    const [first, second] = [socketFile(), socketFile()];
+    await first.publish();
+    servers[0]!.close();
+    await second.publish();
     first[Symbol.dispose]();
     expect(readdirSync(scratch().folder)).contain('s');
     second[Symbol.dispose]();
-    next.close();
   });
 
   it('does not steal the socket of a process that listens', async () => {
-    const path = scratch().path('s');
-    const file = new SocketFile(path);
-    const server = await listen(file);
-    const error = await listen(new SocketFile(path)).catch((reason) => reason);
+    const file = socketFile();
+    await file.publish();
+    const error = await socketFile()
+      .publish()
+      .catch((reason) => reason);
     expect(error).include({ code: 'already_running' });
     file[Symbol.dispose]();
-    server.close();
   });
+
+  for (const [what, take] of [
+    ['deleted', (path: string) => rmSync(path)],
+    ['replaced by a file', (path: string) => (rmSync(path), writeFileSync(path, ''))],
+  ] as const) {
+    it(`knows that it was ${what}, and is published again without losing who is connected`, async () => {
+      const file = socketFile();
+      await file.publish();
+      const client = connect(file.path);
+      await once(client, 'connect');
+      expect(file.isLost).equal(false);
+      take(file.path);
+      expect(file.isLost).equal(true);
+      await file.publish();
+      expect(file.isLost).equal(false);
+      expect(client.destroyed).equal(false);
+      const later = connect(file.path);
+      await once(later, 'connect');
+      for (const socket of [client, later]) socket.destroy();
+      file[Symbol.dispose]();
+    });
+  }
 });

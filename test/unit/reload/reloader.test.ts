@@ -3,9 +3,11 @@ import { AppSchema } from '../../../daemon/model/app-schema.ts';
 import { DaemonError } from '../../../daemon/model/errors.ts';
 import type { Layer } from '../../../daemon/model/layer.ts';
 import type { ReloadOutcome, ReloadRecord } from '../../../daemon/model/snapshot.ts';
+import { CommitGate, type PinKeeper } from '../../../daemon/reload/commit-gate.ts';
 import { Reloader } from '../../../daemon/reload/reloader.ts';
 import { SettleWindow } from '../../../daemon/reload/settle-window.ts';
 import { SnapshotStore } from '../../../daemon/reload/snapshot-store.ts';
+import type { Trial } from '../../../daemon/reload/verify-candidate.ts';
 import type { Source } from '../../../daemon/sources/source.ts';
 import { deepFreeze, type JsonObject } from '../../../schemas/json.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -25,6 +27,8 @@ class ScriptedSource implements Source {
     this.id = id;
     this.next = first;
   }
+
+  restore(): void {}
 
   async close(): Promise<void> {}
 
@@ -55,6 +59,8 @@ describe('the reloader', () => {
   let ends: ReloadRecord[];
   let a: ScriptedSource;
   let b: ScriptedSource;
+  let pins: PinKeeper;
+  let trial: Trial;
   let minIntervalMs = 0;
   const current = () => store.current!.settings;
   const hint = async (...sources: Source[]) => {
@@ -71,21 +77,27 @@ describe('the reloader', () => {
     settle = new SettleWindow({ quietMs: 50, maxWaitMs: 500 }, clock);
     const lineage = { epoch: 'e', lastCommit: undefined, mark: (digest: string) => digest, saveCommit: () => {} };
     const schema = new AppSchema({});
-    store = new SnapshotStore({ lineage, schema, clock, onUnsaved: () => {}, onCommit: () => {} });
+    store = new SnapshotStore({ lineage, schema, clock, keep: 20, onUnsaved: () => {}, onCommit: () => {} });
     // Invalid while the two disagree.
     const validate = ({ a: left, b: right }: JsonObject) =>
       left === right ? [] : [{ path: 'a', keyword: 'equal', message: 'must equal b' }];
     const onEnd = (record: ReloadRecord) => void ends.push(record);
+    pins = { pin: undefined };
+    trial = { asked: 0, rejectedBy: [], silent: [] };
+    const tryOut = async () => trial;
+    const gate = new CommitGate({ store, validate, tryOut, pins, maxSnapshotBytes: 1_000, maxRemoved: 1 });
     reloader = new Reloader({
       sources: [a, b],
       freshSources: () => [a, b],
       settle,
-      validate,
       store,
+      gate,
+      pins,
+      partsOf: async (revision) => store.kept.find((kept) => kept.revision === revision)?.parts,
       clock,
+      random: () => 1,
       deadlineMs: 1_000,
       minIntervalMs,
-      maxSnapshotBytes: 1_000,
       onStart: () => {},
       onEnd,
     });

@@ -2,15 +2,18 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { Receiver } from '../../../client/receiver.ts';
 import type { Snapshot } from '../../../daemon/model/snapshot.ts';
+import { ViewFilter } from '../../../daemon/model/view-filter.ts';
 import { createFrameCheck } from '../../../daemon/serve/check-frame.ts';
-import { Session, type SessionEvent } from '../../../daemon/serve/session.ts';
+import { Session } from '../../../daemon/serve/session.ts';
+import type { SessionEvent } from '../../../daemon/serve/session-event.ts';
 import { View } from '../../../daemon/serve/view.ts';
 import { Digester } from '../../../schemas/digest.ts';
 import { deepFreeze, type JsonObject } from '../../../schemas/json.ts';
-import { decodeFrame, type PatchFrame, type SnapshotFrame } from '../../../schemas/wire.ts';
+import { decodeFrame, type PatchFrame, type Position, type SnapshotFrame } from '../../../schemas/wire.ts';
 import { settings } from '../../support/arbitrary.ts';
 import { FakeClock, settle } from '../../support/fake-clock.ts';
 
+const all = new ViewFilter(['**'], []);
 const digester = new Digester();
 const snapshotOf = (tree: JsonObject, revision: number): Snapshot => ({
   settings: deepFreeze(tree),
@@ -29,13 +32,15 @@ describe('a view', () => {
   it('leads a program to the same settings by patches and by the whole, for any edits', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(settings, fc.boolean()), { minLength: 2, maxLength: 8 }), (edits) => {
-        const view = new View('default');
+        const view = new View('default', all);
         const receiver = new Receiver();
         for (const [i, [tree, isTaken]] of edits.entries()) {
           view.publish(snapshotOf(tree, i + 1));
           // A program that does not take a revision is patched over several at once the next time.
           if (!isTaken && i < edits.length - 1) continue;
-          const { type, data } = decoded(view.delivery(receiver.position?.revision)!.frame);
+          // What changes nothing makes no edition.
+          if (view.current!.seen.revision === receiver.position?.revision) continue;
+          const { type, data } = decoded(view.delivery(view.current!, receiver.position).frame);
           const received =
             type === 'patch' ? receiver.patch(data as PatchFrame) : receiver.snapshot(data as SnapshotFrame);
           if (received.kind !== 'new')
@@ -49,18 +54,21 @@ describe('a view', () => {
   });
 
   it('encodes a frame once, whoever asks for it', () => {
-    const view = new View('default');
+    const view = new View('default', all);
     for (const revision of [1, 2]) view.publish(snapshotOf({ n: revision }, revision));
-    expect(view.delivery(1)!.frame).equal(view.delivery(1)!.frame);
-    expect(view.delivery(undefined)!.frame).equal(view.delivery(undefined)!.frame);
-    expect(view.delivery(1)!.isPatch).equal(true);
+    const delivery = (held?: Position) => view.delivery(view.current!, held);
+    const held = snapshotOf({ n: 1 }, 1);
+    expect(delivery(held).frame).equal(delivery(held).frame);
+    expect(delivery().frame).equal(delivery().frame);
+    expect(delivery(held).isPatch).equal(true);
   });
 
   it('sends the whole to a program that is too far behind', () => {
-    const view = new View('default');
+    const view = new View('default', all);
     for (let revision = 1; revision <= 20; revision++) view.publish(snapshotOf({ n: revision }, revision));
-    expect(view.delivery(2)!.isPatch).equal(false);
-    expect(view.delivery(19)!.isPatch).equal(true);
+    const isPatch = (n: number) => view.delivery(view.current!, snapshotOf({ n }, n)).isPatch;
+    expect(isPatch(2)).equal(false);
+    expect(isPatch(19)).equal(true);
   });
 });
 
@@ -80,7 +88,7 @@ describe('a session', () => {
 
   beforeEach(() => {
     clock = new FakeClock();
-    view = new View('default');
+    view = new View('default', all);
     view.publish(snapshotOf({ n: 1 }, 1));
     [sent, events, ends] = [[], [], []];
     const line = {
@@ -96,6 +104,7 @@ describe('a session', () => {
       line,
       clock,
       maxFrameBytes: 1,
+      verifyMs: 1_000,
       state: () => ({ kind: 'ready', since: '', sources: [] }),
       mayRotate: false,
       answer,

@@ -1,0 +1,94 @@
+import type { Issue } from '../../schemas/errors.ts';
+import type { JsonValue } from '../../schemas/json.ts';
+import { parsePath } from '../../schemas/paths.ts';
+import type { Request } from '../../schemas/wire.ts';
+import { DaemonError } from '../model/errors.ts';
+import type { Actor, ReloadOutcome } from '../model/snapshot.ts';
+import type { ViewOptions } from '../ops/view-options.ts';
+import type { Preview } from '../reload/commit-gate.ts';
+import type { Rotation } from '../serve/rotation.ts';
+import type { Session } from '../serve/session.ts';
+import type { Reports } from './reports.ts';
+
+export interface ProgramRequestsParts {
+  readonly views: readonly ViewOptions[];
+  readonly reports: () => Reports;
+  readonly reload: (actor: Actor) => Promise<ReloadOutcome>;
+  readonly preview: () => Promise<Preview>;
+  readonly rotation: () => Rotation;
+}
+
+/** Answers what programs ask, each within what its view lets it see and do. */
+export class ProgramRequests {
+  readonly #parts: ProgramRequestsParts;
+
+  constructor(parts: ProgramRequestsParts) {
+    this.#parts = parts;
+  }
+
+  /** Throws what is told to the program. */
+  async answer(request: Request, session: Session): Promise<JsonValue> {
+    const view = this.#parts.views.find(({ name }) => name === session.view.name)!;
+    return (await this.#answer(request, session, view)) as JsonValue;
+  }
+
+  async #answer(request: Request, session: Session, view: ViewOptions): Promise<unknown> {
+    const { reports, preview } = this.#parts;
+    if (request.kind === 'summary') return reports().summaryFor(view.filter);
+    if (request.kind === 'config') return reports().config(view.filter);
+    if (request.kind === 'rotate') return this.#rotate(request, session, view);
+    if (request.kind === 'reload') return this.#reload(request, session, view);
+    const { valid, issues, changed, removed } = await preview();
+    return {
+      valid,
+      issues: seenIssues(issues, view),
+      changed: seenPaths(changed, view),
+      removed: seenPaths(removed, view),
+    };
+  }
+
+  async #reload({ reason }: Request, session: Session, view: ViewOptions): Promise<unknown> {
+    if (!view.mayReload)
+      throw new DaemonError('not_permitted', 'this view may not reload', { mend: 'set mayReload for the view' });
+    const outcome = await this.#parts.reload({ cause: 'client', by: session.name, ...(reason && { reason }) });
+    if (outcome.kind === 'rejected') {
+      const { code, message, issues, facts } = outcome.error;
+      const isTold = facts.path === undefined || isSeen(facts.path, view);
+      return {
+        outcome: outcome.kind,
+        code,
+        message: isTold ? message : 'the settings are not accepted, for something that this view does not see',
+        issues: seenIssues(facts.issues ? issues : [], view),
+      };
+    }
+    const changed = outcome.kind === 'committed' ? seenPaths(outcome.snapshot.changed, view) : [];
+    // The revision that the program will run: what changed elsewhere has no number here.
+    const { revision } = session.view.current?.seen ?? outcome.snapshot;
+    return { outcome: outcome.kind, revision, changed };
+  }
+
+  async #rotate({ secret = '', value = '' }: Request, { name }: Session, view: ViewOptions): Promise<unknown> {
+    if (!view.mayRotate)
+      throw new DaemonError('not_permitted', 'this view may not rotate secrets', {
+        mend: 'set mayRotate for the view',
+      });
+    const request = { secret, value: Buffer.from(value, 'base64') };
+    return this.#parts.rotation().rotate(request, { cause: 'client', by: name });
+  }
+}
+
+function isSeen(text: string, { filter }: ViewOptions): boolean {
+  return filter.sees(parsePath(text) ?? []);
+}
+
+function seenPaths(paths: readonly string[], view: ViewOptions): readonly string[] {
+  return paths.filter((path) => isSeen(path, view));
+}
+
+/** What is wrong where the view does not see is told as that, and no more. */
+function seenIssues(issues: readonly Issue[], view: ViewOptions): readonly Issue[] {
+  const seen = issues.filter(({ path }) => isSeen(path, view));
+  const hidden = issues.length - seen.length;
+  if (hidden === 0) return seen;
+  return [...seen, { path: '', keyword: 'view', message: `and ${hidden} more that this view does not see` }];
+}

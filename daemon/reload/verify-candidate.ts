@@ -1,0 +1,51 @@
+import type { Issue } from '../../schemas/errors.ts';
+import type { Rejecting } from '../../schemas/wire.ts';
+import { DaemonError } from '../model/errors.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+
+/** A program that was asked and has said nothing: in time, or at all any more. */
+export interface Silent {
+  readonly name: string;
+  readonly pid: number;
+  readonly why: 'timeout' | 'lost';
+}
+
+/** What the programs say of a candidate that they were to try. */
+export interface Trial {
+  /** How many were asked. */
+  readonly asked: number;
+  readonly rejectedBy: readonly Rejecting[];
+  readonly silent: readonly Silent[];
+}
+
+/** Has every program try a candidate that wants to; none of them keeps it. */
+export type TryOut = (candidate: Snapshot, signal: AbortSignal) => Promise<Trial>;
+
+/** Throws `subscriber_rejected` or `subscriber_silent`, naming who and why: one refuses a candidate for all. */
+export function judgeTrial({ rejectedBy, silent }: Trial): void {
+  const [rejecting] = rejectedBy;
+  if (rejecting) {
+    const more = rejectedBy.length > 1 ? `, and ${rejectedBy.length - 1} more do` : '';
+    const what = `${named(rejecting)} rejects it: ${rejecting.message}${more}`;
+    throw new DaemonError('subscriber_rejected', what, { rejectedBy, issues: rejectedBy.flatMap(issuesOf) });
+  }
+  const [first] = silent;
+  if (!first) return;
+  const more = silent.length > 1 ? `, nor do ${silent.length - 1} more` : '';
+  const how = first.why === 'lost' ? 'was lost while it tried it' : 'does not say in time whether it can use it';
+  const facts = { mend: 'see the program; rollout.verifyTimeout is how long it may take' };
+  throw new DaemonError('subscriber_silent', `${named(first)} ${how}${more}`, {
+    ...facts,
+    issues: silent.map((who) => ({ path: '', keyword: 'verify', message: `${named(who)}: ${who.why}` })),
+  });
+}
+
+function issuesOf(who: Rejecting): Issue[] {
+  const message = `${named(who)} rejects it: ${who.message}`;
+  const paths = who.paths.length > 0 ? who.paths : [''];
+  return paths.map((path) => ({ path, keyword: 'verify', message }));
+}
+
+function named({ name, pid }: { readonly name: string; readonly pid: number }): string {
+  return `${name || 'a program'} (pid ${pid})`;
+}

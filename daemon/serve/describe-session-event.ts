@@ -1,0 +1,48 @@
+import type { LogLevel } from '../ops/log.ts';
+import type { Session } from './session.ts';
+import type { SessionEvent } from './session-event.ts';
+
+export interface SessionLine {
+  readonly level: LogLevel;
+  readonly event: string;
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** How an event is logged; `undefined` for one that is not. */
+export function describeSessionEvent(event: SessionEvent, session: Session): SessionLine | undefined {
+  const { name, pid, id, view, peer } = session;
+  const who = { subscriber: name, pid, session: id, view: view.name, ...(peer && { uid: peer.uid }) };
+  switch (event.kind) {
+    case 'joined': {
+      const level = session.isObserver ? 'debug' : 'info';
+      return { level, event: 'subscriber_connected', message: `${name} is connected`, fields: who };
+    }
+    case 'accepted': {
+      const { revision, applyMs, waitedMs } = event;
+      const message = `${name} runs revision ${revision}`;
+      return { level: 'debug', event: 'subscriber_accepted_snapshot', message, fields: { ...who, applyMs, waitedMs } };
+    }
+    case 'rejected': {
+      const { revision, code, paths, message: why } = event.nack;
+      const message = `${name} rejects revision ${revision}: ${why}`;
+      const fields = { ...who, revision, errorType: code, paths };
+      return { level: 'warn', event: 'subscriber_rejected_snapshot', message, fields };
+    }
+    case 'reported': {
+      const level = event.recovered ? 'info' : 'warn';
+      const message = event.recovered ? `${name} has recovered: ${event.message}` : `${name} fails: ${event.message}`;
+      return { level, event: 'subscriber_report', message, fields: { ...who, errorType: event.code } };
+    }
+    case 'refused': {
+      const message = `a connection is refused: ${event.message}`;
+      return { level: 'warn', event: 'subscriber_refused', message, fields: { ...who, errorType: event.code } };
+    }
+    case 'left': {
+      const message = event.isClean ? `${name} has left` : `${name} is gone without a goodbye`;
+      return { level: 'debug', event: 'subscriber_left', message, fields: who };
+    }
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,60 @@
+import { randomBytes } from 'node:crypto';
+import type { JsonObject } from '../../schemas/json.ts';
+import { compare } from '../../schemas/patch.ts';
+import { encodeFrame, type Position } from '../../schemas/wire.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+
+/** A snapshot as one view sees it. */
+export type Seen = Omit<Snapshot, 'parts'>;
+
+/** A frame as it goes over the socket, the same bytes for every program that gets it. */
+export interface EncodedDelivery {
+  readonly nonce: string;
+  readonly isPatch: boolean;
+  readonly frame: Buffer;
+}
+
+/**
+ * Settings on their way to the programs of a view, to be taken or, as a candidate, to be tried. Each frame is encoded
+ * once, at its first use.
+ */
+export class Edition {
+  /** Names this edition; comes back in the answers. */
+  readonly nonce = randomBytes(9).toString('base64url');
+  readonly seen: Seen;
+  /** What a program holds that has taken it; without the settings, which need not be kept for that. */
+  readonly position: Position;
+  readonly #isCandidate: boolean;
+  #whole: EncodedDelivery | undefined;
+  readonly #patches = new Map<number, EncodedDelivery>();
+
+  constructor(seen: Seen, kind: 'snapshot' | 'candidate' = 'snapshot') {
+    const { epoch, revision, digest } = seen;
+    this.seen = seen;
+    this.position = { epoch, revision, digest };
+    this.#isCandidate = kind === 'candidate';
+  }
+
+  whole(): EncodedDelivery {
+    this.#whole ??= this.#encode('snapshot', false, { settings: this.seen.settings });
+    return this.#whole;
+  }
+
+  /** What turns the settings of a revision that a program holds into these. */
+  patch(held: number, base: JsonObject): EncodedDelivery {
+    let patch = this.#patches.get(held);
+    if (!patch) {
+      const { operations } = compare(base, this.seen.settings);
+      patch = this.#encode('patch', true, { base: held, operations });
+      this.#patches.set(held, patch);
+    }
+    return patch;
+  }
+
+  #encode(type: 'snapshot' | 'patch', isPatch: boolean, content: object): EncodedDelivery {
+    const { epoch, revision, digest, committedAt, cause, changed, removed } = this.seen;
+    const head = { nonce: this.nonce, epoch, revision, digest, committedAt, cause, changed, removed };
+    const frame = encodeFrame(this.#isCandidate ? 'verify' : type, { ...head, ...content });
+    return { nonce: this.nonce, isPatch, frame: Buffer.from(frame) };
+  }
+}

@@ -1,0 +1,67 @@
+import type { Nack, Position } from '../../schemas/wire.ts';
+import type { Edition } from './edition.ts';
+
+/** An edition that was sent and whose answer is outstanding. */
+export interface InFlight {
+  readonly edition: Edition;
+  /** On the monotonic clock. */
+  readonly sentAt: number;
+}
+
+/**
+ * A program's one slot: what it was sent, and what it runs. While an answer is outstanding nothing more goes out, and
+ * what was committed meanwhile goes out as one when the answer comes.
+ */
+export class Slot {
+  #inFlight: InFlight | undefined;
+  #held: Position | undefined;
+  /** Names the edition that was last sent, whatever became of it. */
+  #offered: string | undefined;
+  #rejection: Nack | undefined;
+
+  get inFlight(): InFlight | undefined {
+    return this.#inFlight;
+  }
+
+  /** What the program runs; `undefined` when that is not known. */
+  get held(): Position | undefined {
+    return this.#held;
+  }
+
+  /** Its answer to what was last sent, when that was a rejection. */
+  get rejection(): Nack | undefined {
+    return this.#rejection;
+  }
+
+  /** Whether an edition is to be sent now: the slot is free, and the program neither runs nor has refused it. */
+  wants(edition: Edition): boolean {
+    if (this.#inFlight || this.#offered === edition.nonce) return false;
+    return this.#held?.digest !== edition.seen.digest || this.#held.epoch !== edition.seen.epoch;
+  }
+
+  sent(edition: Edition, sentAt: number): void {
+    this.#inFlight = { edition, sentAt };
+    this.#offered = edition.nonce;
+  }
+
+  /** Frees the slot when this is the answer that it waits for; an older one says nothing any more. */
+  answered(nonce: string): InFlight | undefined {
+    const waiting = this.#inFlight?.edition.nonce === nonce ? this.#inFlight : undefined;
+    if (waiting) this.#inFlight = undefined;
+    return waiting;
+  }
+
+  hold(position: Position): void {
+    this.#held = position;
+    this.#rejection = undefined;
+  }
+
+  reject(nack: Nack): void {
+    this.#rejection = nack;
+  }
+
+  /** Nothing is known any more of what the program has: it gets the whole. */
+  forget(): void {
+    this.#inFlight = this.#held = this.#offered = undefined;
+  }
+}

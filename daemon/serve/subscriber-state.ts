@@ -1,0 +1,26 @@
+import type { Edition } from './edition.ts';
+import type { Slot } from './slot.ts';
+
+/**
+ * How a program stands to what it is to run. `stale`: it was not heard in time; `pending`, `late`: its answer is
+ * outstanding for 10 s, for 30 s.
+ */
+export type SubscriberState = 'waiting' | 'current' | 'pending' | 'late' | 'rejected' | 'stale';
+
+const pendingAfterMs = 10_000;
+const lateAfterMs = 30_000;
+
+/** `nowMs`: on the monotonic clock. */
+export function stateOf(
+  { inFlight, held, rejection }: Slot,
+  edition: Edition | undefined,
+  isWeak: boolean,
+  nowMs: number,
+): SubscriberState {
+  if (rejection && rejection.nonce === edition?.nonce) return 'rejected';
+  const waitedMs = inFlight ? nowMs - inFlight.sentAt : 0;
+  if (waitedMs > lateAfterMs) return 'late';
+  if (waitedMs > pendingAfterMs) return 'pending';
+  if (isWeak) return 'stale';
+  return !inFlight && held?.digest === edition?.seen.digest ? 'current' : 'waiting';
+}

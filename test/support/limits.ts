@@ -1,0 +1,11 @@
+import type { Limits } from '../../daemon/ops/options.ts';
+
+/** Limits that no small test reaches. */
+export const limits: Limits = {
+  fileSize: 1_000_000,
+  keys: 1_000,
+  depth: 64,
+  snapshotSize: 1_000_000,
+  clients: 10,
+  clientsPerUid: 10,
+};
