@@ -71,7 +71,17 @@ function createProgram(io: Io, setExitCode: (code: number) => void): Command {
     .option('--socket <socket>', "the view's socket");
   add('reload', 'reads every source again', async (options) => (await import('./reload.ts')).reload(options, io))
     .option('--reason <text>', 'why, for the history')
-    .option('--dry-run', 'tell what would change, and change nothing')
+    .option('--dry-run', 'tell what would change and what the programs say of it, and change nothing')
+    .option('--accept-missing', 'let settings go whose sources do not give them any more')
+    .option('--json', 'as JSON');
+  add('rollback <revision>', 'serves the content of an earlier revision, and pins it', async (options, { args }) =>
+    (await import('./rollback.ts')).rollback({ ...options, revision: args[0]! }, io),
+  )
+    .option('--expect <revision>', 'only when this revision is served now')
+    .option('--reason <text>', 'why, for the history')
+    .option('--json', 'as JSON');
+  add('unpin', 'lets the sources flow again', async (options) => (await import('./rollback.ts')).unpin(options, io))
+    .option('--reason <text>', 'why, for the history')
     .option('--json', 'as JSON');
   add('rotate <secret>', 'replaces a secret everywhere, or takes the new value back', async (options, { args }) =>
     (await import('./rotate.ts')).rotate({ ...options, secret: args[0]! }, io),
@@ -82,7 +92,9 @@ function createProgram(io: Io, setExitCode: (code: number) => void): Command {
     .option('--json', 'as JSON');
   add('validate', 'loads, merges and validates without a daemon', async (options) =>
     (await import('./validate.ts')).validate(options, io),
-  ).option('--json', 'as JSON');
+  )
+    .option('--live', 'ask the running daemon, and its programs')
+    .option('--json', 'as JSON');
   add('explain <path>', 'where a setting comes from', async (options, { args }) =>
     (await import('./explain.ts')).explain({ ...options, path: args[0]! }, io),
   ).option('--json', 'as JSON');

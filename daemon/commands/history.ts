@@ -23,12 +23,20 @@ export function describeRecord({
   changed,
   removed,
   error,
+  to,
+  pinned,
+  delivery,
 }: ReloadRecord): string {
   const paths = [...changed, ...removed.map((path) => `-${path}`)];
   const more = paths.length > shownPaths ? ` and ${paths.length - shownPaths} more` : '';
   const what = error?.message ?? paths.slice(0, shownPaths).join(' ') + more;
-  const why = [cause, by && `by ${by}`, reason && `"${reason}"`].filter(Boolean).join(' ');
-  return printable(
-    `${localTime(at)}  revision ${revision}  ${outcome.padEnd(9)}  ${why}  ${durationMs.toFixed(1)} ms  ${what}`.trimEnd(),
-  );
+  const why = [cause, to && `to ${to}`, by && `by ${by}`, reason && `"${reason}"`].filter(Boolean).join(' ');
+  const programs = delivery && [
+    `${delivery.accepted} took it`,
+    delivery.rejected > 0 && `${delivery.rejected} did not`,
+    `last after ${delivery.lastAckMs.toFixed(1)} ms`,
+  ];
+  const ends = [what, pinned && 'pinned', programs && `(${programs.filter(Boolean).join(', ')})`].filter(Boolean);
+  const head = `${localTime(at)}  revision ${revision}  ${outcome.padEnd(9)}  ${why}  ${durationMs.toFixed(1)} ms`;
+  return printable(`${head}  ${ends.join('  ')}`.trimEnd());
 }

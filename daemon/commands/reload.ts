@@ -1,48 +1,61 @@
 import type { Issue } from '../../schemas/errors.ts';
 import type { Reports } from '../admin/reports.ts';
+import type { Preview } from '../reload/commit-gate.ts';
 import { askDaemon } from './admin-client.ts';
-import { type Io, printJson, printLines, type SharedOptions, table } from './io.ts';
+import { type Io, printable, printJson, printLines, type SharedOptions, table } from './io.ts';
 
-interface Answer {
+export interface ReloadOptions extends SharedOptions {
+  readonly reason?: string;
+  readonly dryRun?: boolean;
+  readonly acceptMissing?: boolean;
+}
+
+/** How a reload, a rollback or an unpin ended. */
+export interface ReloadAnswer {
   readonly status: 'success' | 'error';
   readonly message: string;
   readonly outcome?: string;
   readonly revision?: number;
   readonly changed?: readonly string[];
   readonly removed?: readonly string[];
-  readonly valid?: boolean;
   readonly issues?: readonly Issue[];
+  readonly pinned?: ReturnType<Reports['summary']>['pinned'];
+  readonly rollout?: ReturnType<Reports['summary']>['rollout'];
   readonly subscribers?: ReturnType<Reports['clients']>;
 }
 
 /** Reads every source again, waits, and tells the outcome and which subscribers took it. */
-export async function reload(
-  options: SharedOptions & { readonly reason?: string; readonly dryRun?: boolean },
-  io: Io,
-): Promise<number> {
-  const { reason, dryRun } = options;
-  const { body } = await askDaemon<Answer>(options, io, '/admin/reload-config', {
-    ...(reason && { reason }),
-    ...(dryRun && { dryRun }),
-  });
-  if (options.json) printJson(io, body);
-  else printLines(io, dryRun ? describePreview(body) : describe(body));
-  return body.status === 'error' || body.valid === false ? 1 : 0;
+export async function reload(options: ReloadOptions, io: Io): Promise<number> {
+  const { reason, dryRun, acceptMissing } = options;
+  if (dryRun) return tellPreview(options, io, 1);
+  const body = { ...(reason && { reason }), ...(acceptMissing && { acceptMissing }) };
+  return tellReload(options, io, '/admin/reload-config', body);
 }
 
-function describe({
-  status,
-  message,
-  outcome,
-  revision,
-  changed = [],
-  removed = [],
-  issues = [],
-  subscribers = [],
-}: Answer): string[] {
-  if (status === 'error') return [`rejected: ${message}`, ...issuesOf(issues)];
+/** Asks the daemon for what changes its settings, and tells how that ended. */
+export async function tellReload(options: SharedOptions, io: Io, route: string, asked: object): Promise<number> {
+  const { body } = await askDaemon<ReloadAnswer>(options, io, route, asked);
+  if (options.json) printJson(io, body);
+  else printLines(io, describe(body));
+  return body.status === 'error' ? 1 : 0;
+}
+
+/** Asks the daemon and its programs what a reload would do. `ifInvalid` is the exit code when it would be rejected. */
+export async function tellPreview(options: SharedOptions, io: Io, ifInvalid: number): Promise<number> {
+  const { body } = await askDaemon<Preview>(options, io, '/admin/reload-config', { dryRun: true });
+  if (options.json) printJson(io, body);
+  else printLines(io, describePreview(body));
+  return body.valid ? 0 : ifInvalid;
+}
+
+function describe(answer: ReloadAnswer): string[] {
+  const { status, message, outcome, revision, changed = [], removed = [], issues = [], subscribers = [] } = answer;
+  if (status === 'error') return [printable(`rejected: ${message}`), ...issuesOf(issues)];
+  const { pinned, rollout } = answer;
   return [
     `${outcome}: revision ${revision}`,
+    ...(pinned ? [`pinned to the content of revision ${pinned.to}: the sources are not served (hotconf unpin)`] : []),
+    ...(rollout ? [printable(`goes to ${rollout.first.join(', ')} first; to all at ${rollout.until}`)] : []),
     ...pathsOf(changed, removed),
     ...table(
       subscribers
@@ -52,11 +65,14 @@ function describe({
   ];
 }
 
-function describePreview({ valid, changed = [], removed = [], issues = [] }: Answer): string[] {
-  if (!valid) return ['would be rejected', ...issuesOf(issues)];
+function describePreview({ valid, changed, removed, issues, trial, pinned }: Preview): string[] {
+  const isSame = changed.length + removed.length === 0;
   return [
-    changed.length + removed.length === 0 ? 'would change nothing' : 'would change',
+    !valid ? 'would be rejected' : isSame ? 'would change nothing' : 'would change',
     ...pathsOf(changed, removed),
+    ...(valid ? [] : issuesOf(issues)),
+    ...(trial.asked > 0 ? [`tried by ${trial.asked} programs: ${trial.rejectedBy.length} reject it`] : []),
+    ...(pinned ? [`revision ${pinned} is pinned: a reload would end that`] : []),
   ];
 }
 
@@ -65,4 +81,4 @@ const pathsOf = (changed: readonly string[], removed: readonly string[]) => [
   ...removed.map((path) => `  - ${path}`),
 ];
 const issuesOf = (issues: readonly Issue[]) =>
-  issues.map(({ path, message }) => `  ${path ? `${path}: ` : ''}${message}`);
+  issues.map(({ path, message }) => printable(`  ${path ? `${path}: ` : ''}${message}`));

@@ -2,7 +2,7 @@ import type { Reports } from '../admin/reports.ts';
 import { formatAge } from '../model/units.ts';
 import { askDaemon } from './admin-client.ts';
 import { describeRecord } from './history.ts';
-import { type Io, localTime, printJson, printLines, type SharedOptions, table } from './io.ts';
+import { type Io, localTime, printable, printJson, printLines, type SharedOptions, table } from './io.ts';
 
 type Status = ReturnType<Reports['status']>;
 
@@ -16,9 +16,24 @@ export async function status(options: SharedOptions, io: Io): Promise<number> {
 
 function describe(status: Status): string[] {
   const { revision, ageMs, environment, state, loadedAt, secretsLoaded, hotReloadEnabled } = status;
+  const { pinned, rollout } = status;
   const reasons = state.reasons.length > 0 ? ` (${state.reasons.join('; ')})` : '';
   return [
     `revision ${revision}, ${formatAge(ageMs)} old (${localTime(loadedAt)}), ${environment}, ${state.kind}${reasons}`,
+    ...(pinned
+      ? [
+          printable(
+            `PINNED to the content of revision ${pinned.to} since ${localTime(pinned.since)}: sources are not served`,
+          ),
+        ]
+      : []),
+    ...(rollout
+      ? [
+          printable(
+            `ROLLOUT of revision ${rollout.revision} to ${rollout.first.join(', ')} first; the rest runs ${rollout.stable} until ${localTime(rollout.until)}`,
+          ),
+        ]
+      : []),
     `${secretsLoaded} secrets, hot reload ${hotReloadEnabled ? 'on' : 'off'}, pid ${status.pid}`,
     '',
     ...table([
@@ -30,8 +45,13 @@ function describe(status: Status): string[] {
     ),
     '',
     ...table([
-      ['VIEW', 'SUBSCRIBERS', 'SOCKET'],
-      ...status.views.map(({ name, subscribers, socket }) => [name, String(subscribers), socket]),
+      ['VIEW', 'REVISION', 'SUBSCRIBERS', 'SOCKET'],
+      ...status.views.map(({ name, revision, subscribers, socket }) => [
+        name,
+        String(revision),
+        String(subscribers),
+        socket,
+      ]),
     ]),
     '',
     ...table([
@@ -50,7 +70,8 @@ function describe(status: Status): string[] {
   ];
 }
 
-function stateOf({ state, rejection, observer }: Status['subscribers'][number]): string {
-  if (rejection) return `rejected: ${rejection.message}`;
-  return observer ? 'looking on' : state;
+function stateOf({ state, rejection, failure, observer, canary }: Status['subscribers'][number]): string {
+  if (rejection && state === 'rejected') return `rejected: ${rejection.message}`;
+  if (failure) return `fails: ${failure.message}`;
+  return observer ? 'looking on' : `${state}${canary ? ', tries it first' : ''}`;
 }

@@ -9,9 +9,14 @@ import { CandidateMaker } from '../reload/make-candidate.ts';
 import { loadAppSchema } from '../reload/validate-candidate.ts';
 import { createSources } from '../sources/create-sources.ts';
 import { type Io, printJson, printLines, type SharedOptions } from './io.ts';
+import { tellPreview } from './reload.ts';
 
-/** Loads, merges and validates without a daemon. Tells each issue; 0 when there is none, else 65. */
-export async function validate(options: SharedOptions, io: Io): Promise<number> {
+/**
+ * Loads, merges and validates without a daemon; or asks the running one, whose programs try it too. Tells each issue; 0
+ * when there is none, else 65.
+ */
+export async function validate(options: SharedOptions & { readonly live?: boolean }, io: Io): Promise<number> {
+  if (options.live) return tellPreview(options, io, 65);
   const issues = await issuesOf(options, io);
   if (options.json) printJson(io, { valid: issues.length === 0, issues });
   else

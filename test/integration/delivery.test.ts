@@ -1,51 +1,14 @@
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
-import { connect as connectSocket, type Socket } from 'node:net';
 import { expect } from 'chai';
 import { IPCModule } from 'node-ipc';
 import { connect } from '../../client/connect.ts';
 import { ClientError } from '../../client/errors.ts';
-import { decodeFrame, encodeFrame, FrameSplitter, type SnapshotFrame, type Welcome } from '../../schemas/wire.ts';
+import { encodeFrame, type SnapshotFrame, type Welcome } from '../../schemas/wire.ts';
+import { RawProgram } from '../support/raw-program.ts';
 import { useScratch } from '../support/scratch.ts';
 import { quietFor, until } from '../support/until.ts';
 import { useDaemon } from '../support/use-daemon.ts';
-
-/** A program that speaks frames by hand. */
-class RawProgram {
-  readonly frames: { type: string; data: Record<string, unknown> }[] = [];
-  readonly socket: Socket;
-  isClosed = false;
-
-  constructor(path: string) {
-    this.socket = connectSocket(path).setEncoding('utf8');
-    const splitter = new FrameSplitter(32 * 1024 * 1024);
-    this.socket.on('data', (piece: unknown) => {
-      for (const text of splitter.push(piece as string)) this.frames.push(decodeFrame(text) as never);
-    });
-    this.socket.on('error', () => {});
-    this.socket.on('close', () => {
-      this.isClosed = true;
-    });
-  }
-
-  send(type: string, data: unknown): this {
-    this.socket.write(encodeFrame(type, data));
-    return this;
-  }
-
-  hello(more: object = {}): this {
-    return this.send('hello', { protocol: 1, name: 'raw', pid: 1, library: 'raw', capabilities: [], ...more });
-  }
-
-  async next<T>(type: string, nth = 1): Promise<T> {
-    await until(`frame ${nth} of ${type} comes`, () => this.of(type).length >= nth);
-    return this.of(type)[nth - 1]!.data as T;
-  }
-
-  of(type: string) {
-    return this.frames.filter((frame) => frame.type === type);
-  }
-}
 
 describe('delivery to programs', () => {
   const programs: RawProgram[] = [];
