@@ -8,8 +8,8 @@ import { Health } from './ops/health.ts';
 import { History } from './ops/history.ts';
 import type { Log } from './ops/log.ts';
 import type { Options } from './ops/options.ts';
-import { Pins } from './ops/pins.ts';
 import type { Redaction } from './ops/redaction.ts';
+import { Rulings } from './ops/rulings.ts';
 import { prepareRuntimeFolder } from './ops/runtime-folder.ts';
 import { SnapshotKeeper } from './ops/snapshot-keeper.ts';
 import { SocketGuard } from './ops/socket-guard.ts';
@@ -65,7 +65,7 @@ export class Daemon {
   readonly #admin: AdminServer;
   readonly #rotation: Rotation;
   readonly #history: History;
-  readonly #pins: Pins;
+  readonly #rulings: Rulings;
   readonly #stop = new AbortController();
   readonly #started: (() => Promise<void> | void)[] = [];
   #running: Promise<void> = Promise.resolve();
@@ -128,13 +128,14 @@ export class Daemon {
       onDone: (snapshot) => this.#keeper.save(snapshot),
       onWithdraw: (...withdrawal) => void this.#reloader.withdraw(...withdrawal),
     });
-    const pins = new Pins({ state: this.#state, health: this.#health, onUnsaved });
-    this.#pins = pins;
+    this.#rulings = new Rulings({ state: this.#state, health: this.#health, onUnsaved });
+    const pins = this.#rulings;
     const gate = new CommitGate({
       store: this.#store,
       validate,
       tryOut: (candidate, whileRunning) => this.#views.tryOut(candidate, whileRunning),
       pins,
+      withdrawals: this.#rulings,
       maxSnapshotBytes: options.limits.snapshotSize,
       maxRemoved: options.reload.maxRemoved,
     });
@@ -178,7 +179,7 @@ export class Daemon {
       path: adminSocket(options),
       reports: this.reports,
       reload: (actor, acceptMissing) => this.reload(actor, acceptMissing),
-      rollback: (to, expect, actor) => this.#reloader.rollback(to, expect, actor),
+      rollback: (...asked) => this.rollback(...asked),
       unpin: (actor) => this.#reloader.unpin(actor, signal),
       preview: () => this.#reloader.preview(signal),
       allAnswered: () => this.#views.allAnswered(answersWithinMs),
@@ -214,6 +215,11 @@ export class Daemon {
     return this.#reloader.reloadAll(actor, this.#stop.signal, acceptMissing);
   }
 
+  /** Commits the content of an earlier revision as a new one, and pins it. */
+  rollback(to: number, expect: number | undefined, actor: Omit<Actor, 'cause'>): Promise<ReloadOutcome> {
+    return this.#reloader.rollback(to, expect, actor);
+  }
+
   /** Rejects when a part that should run for ever has failed. */
   get running(): Promise<void> {
     return this.#running;
@@ -233,11 +239,11 @@ export class Daemon {
     } catch (error) {
       this.#keeper.refuse(error);
     }
-    const { pin } = this.#pins;
+    const { pin } = this.#rulings;
     if (pin && pin.revision !== this.#store.current?.revision) {
       const what = `revision ${pin.revision} was pinned and is not kept: the sources are served`;
       this.#parts.log('error', 'pin_lost', what, { revision: pin.revision });
-      this.#pins.pin = undefined;
+      this.#rulings.pin = undefined;
     }
     return this.#store.current !== undefined;
   }
@@ -278,12 +284,10 @@ export class Daemon {
 
   #onReload(record: ReloadRecord, outcome: ReloadOutcome): void {
     const { log, options } = this.#parts;
-    const { level, event, message, fields } = describeReloadEnd(record, outcome);
-    log(level, event, message, {
-      ...fields,
-      environment: options.environment,
-      secretsLoaded: this.#store.secretsLoaded,
-    });
+    const { environment } = options;
+    const { secretsLoaded } = this.#store;
+    for (const { level, event, message, fields } of describeReloadEnd(record, outcome))
+      log(level, event, message, { ...fields, environment, secretsLoaded });
     this.#health.setProblems(this.#reloader.problems());
     if (this.#history.add(record)) this.#health.setDegraded('state', undefined);
   }

@@ -49,6 +49,16 @@ export interface Snapshot {
   readonly removed: readonly string[];
 }
 
+/** The content of a part that was taken back, as far as it may be kept without its content. */
+export interface Withdrawn {
+  /** The part's name. */
+  readonly part: string;
+  /** Of its content, under a key of the state folder. */
+  readonly mark: string;
+  /** Who rejected it, and why. */
+  readonly why: string;
+}
+
 /** A snapshot as it is kept for later: its settings are what its parts merge to. */
 export type KeptSnapshot = Omit<Snapshot, 'settings' | 'digest'>;
 

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { DaemonError, systemCode } from '../model/errors.ts';
-import type { Delivery, Pin, ReloadRecord } from '../model/snapshot.ts';
+import type { Delivery, Pin, ReloadRecord, Withdrawn } from '../model/snapshot.ts';
 
 /** Records kept; the oldest go first. */
 const keptRecords = 1_000;
@@ -95,6 +95,15 @@ export class StateStore {
 
   set pin(pin: Pin | undefined) {
     this.#write('pin', pin ? JSON.stringify(pin) : '');
+  }
+
+  /** Contents that were taken back; the newest first. */
+  get withdrawn(): readonly Withdrawn[] {
+    return JSON.parse(this.#read('withdrawn') ?? '[]');
+  }
+
+  set withdrawn(withdrawn: readonly Withdrawn[]) {
+    this.#write('withdrawn', JSON.stringify(withdrawn));
   }
 
   /** Of the last known good that was written last. */

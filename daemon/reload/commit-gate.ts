@@ -4,7 +4,7 @@ import type { LayerPart } from '../model/layer.ts';
 import type { Candidate, Cause, Pin, ReloadOutcome, Snapshot } from '../model/snapshot.ts';
 import { LossGuard } from './loss-guard.ts';
 import { CandidateMaker } from './make-candidate.ts';
-import { Quarantine } from './quarantine.ts';
+import { Quarantine, type QuarantineKeeper } from './quarantine.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 import type { Validate } from './validate-candidate.ts';
 import { judgeTrial, type Trial, type TryOut } from './verify-candidate.ts';
@@ -19,6 +19,7 @@ export interface CommitGateParts {
   readonly validate: Validate;
   readonly tryOut: TryOut;
   readonly pins: PinKeeper;
+  readonly withdrawals: QuarantineKeeper;
   readonly maxSnapshotBytes: number;
   /** The share of the settings that a reload may remove, from 0 to 1. */
   readonly maxRemoved: number;
@@ -54,13 +55,14 @@ export class CommitGate {
   readonly #parts: CommitGateParts;
   readonly #candidates: CandidateMaker;
   readonly #guard: LossGuard;
-  readonly #quarantine = new Quarantine();
+  readonly #quarantine: Quarantine;
 
   constructor(parts: CommitGateParts) {
-    const { validate, maxSnapshotBytes, maxRemoved } = parts;
+    const { validate, maxSnapshotBytes, maxRemoved, withdrawals } = parts;
     this.#parts = parts;
     this.#candidates = new CandidateMaker({ validate, maxBytes: maxSnapshotBytes });
     this.#guard = new LossGuard(maxRemoved);
+    this.#quarantine = new Quarantine(withdrawals);
   }
 
   /** Merged, validated and weighed. Parts lowest priority first. Throws `settings_invalid` or `snapshot_too_large`. */
@@ -83,7 +85,7 @@ export class CommitGate {
     if (draft.isNew) {
       if (!acceptMissing) this.#guard.check(store.current, draft.snapshot);
       if (pins.pin && !endsPin) return { kind: 'unchanged', snapshot: store.current!, isHeld: true };
-      this.#quarantine.check(draft.snapshot);
+      this.#quarantine.check(parts);
       judgeTrial(await tryOut(draft.snapshot, signal));
     }
     if (endsPin) pins.pin = undefined;
@@ -116,9 +118,9 @@ export class CommitGate {
     }
   }
 
-  /** These settings are not tried again until a source says something else. */
-  quarantine(snapshot: Snapshot, why: string): void {
-    this.#quarantine.add(snapshot, why);
+  /** What is new in `bad` is not tried again until its source says something else. */
+  quarantine(bad: Snapshot, stable: Snapshot, why: string): void {
+    this.#quarantine.add(bad.parts, stable.parts, why);
   }
 
   /** An operator wants everything to be tried again. */

@@ -3,13 +3,22 @@ import type { LogLevel } from '../ops/log.ts';
 
 export interface ReloadLine {
   readonly level: LogLevel;
-  readonly event: 'config_reload_completed' | 'config_reload_failed';
+  readonly event: 'config_reload_completed' | 'config_reload_failed' | 'snapshot_rolled_back';
   readonly message: string;
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-/** How the end of a reload is logged. */
-export function describeReloadEnd(record: ReloadRecord, outcome: ReloadOutcome): ReloadLine {
+/** How the end of a reload is logged: in one line, and a rollback in one more. */
+export function describeReloadEnd(record: ReloadRecord, outcome: ReloadOutcome): readonly ReloadLine[] {
+  const { to, revision, by, reason } = record;
+  const end = describeEnd(record, outcome);
+  if (to === undefined || outcome.kind !== 'committed') return [end];
+  const why = [by && `by ${by}`, reason].filter(Boolean).join(': ');
+  const message = `revision ${revision} brings back the content of revision ${to}${why && ` (${why})`}`;
+  return [end, { level: 'warn', event: 'snapshot_rolled_back', message, fields: { revision, to, by, reason } }];
+}
+
+function describeEnd(record: ReloadRecord, outcome: ReloadOutcome): ReloadLine {
   const { cause, revision, durationMs, changed, removed, by, reason } = record;
   const shared = {
     trigger: cause,

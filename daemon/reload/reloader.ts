@@ -156,7 +156,7 @@ export class Reloader {
       await this.#recorded(
         { cause: 'rollback', to: stable.revision, reason: `revision ${bad.revision}: ${why}` },
         async () => {
-          this.#parts.gate.quarantine(bad, why);
+          this.#parts.gate.quarantine(bad, stable, why);
           const snapshot = this.#parts.gate.passAgain(stable.parts);
           this.#layers.acceptParts(stable.parts);
           const facts = { rejectedBy, mend: 'change the source, or run `hotconf reload` to try it again' };

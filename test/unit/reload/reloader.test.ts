@@ -85,7 +85,9 @@ describe('the reloader', () => {
     pins = { pin: undefined };
     trial = { asked: 0, rejectedBy: [], silent: [] };
     const tryOut = async () => trial;
-    const gate = new CommitGate({ store, validate, tryOut, pins, maxSnapshotBytes: 1_000, maxRemoved: 1 });
+    const withdrawals = { withdrawn: [], mark: (digest: string) => digest };
+    const rules = { maxSnapshotBytes: 1_000, maxRemoved: 1 };
+    const gate = new CommitGate({ store, validate, tryOut, pins, withdrawals, ...rules });
     reloader = new Reloader({
       sources: [a, b],
       freshSources: () => [a, b],
