@@ -199,6 +199,7 @@ export class Daemon {
       const live = this.#goLive(isKept);
       this.#running = live;
       await (isKept ? Promise.race([live, sleep(clock, serveKeptAfterMs)]) : live);
+      this.#health.setProblems(this.#reloader.problems());
       await this.#startPart(this.#views);
       await this.#startPart(this.#admin);
       await this.#startPart(this.#guard());
