@@ -1,9 +1,9 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
-import { DaemonError, systemCode } from '../model/errors.ts';
+import type { DatabaseSync } from 'node:sqlite';
 import type { Delivery, Pin, ReloadRecord, Withdrawn } from '../model/snapshot.ts';
+import { explainStateError, isDamaged, makeStateFolder, openStateDatabase } from './state-database.ts';
 
 /** Records kept; the oldest go first. */
 const keptRecords = 1_000;
@@ -30,11 +30,11 @@ export class StateStore {
 
   /** Throws `already_running` naming the holder, `cannot_create` or `not_permitted`. */
   static open(folder: string): StateStore {
-    makeFolder(folder);
+    makeStateFolder(folder);
     const file = join(folder, 'state.db');
     let db: DatabaseSync | undefined;
     try {
-      db = openDatabase(file);
+      db = openStateDatabase(file);
       return new StateStore(folder, db);
     } catch (error) {
       db?.close();
@@ -44,7 +44,7 @@ export class StateStore {
         for (const part of [file, `${file}-wal`]) if (existsSync(part)) renameSync(part, part + aside);
         return StateStore.open(folder);
       }
-      throw explain(error, folder, file);
+      throw explainStateError(error, folder, file);
     }
   }
 
@@ -140,68 +140,5 @@ export class StateStore {
 
   #write(name: string, value: string): void {
     this.#db.prepare('INSERT OR REPLACE INTO state (name, value) VALUES (?, ?)').run(name, value);
-  }
-}
-
-function makeFolder(folder: string): void {
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    const mend = 'choose another stateDir, or make the folder yourself';
-    throw new DaemonError('cannot_create', `the state folder cannot be made: ${systemCode(error)}`, {
-      subject: folder,
-      mend,
-    });
-  }
-}
-
-function openDatabase(file: string): DatabaseSync {
-  const umask = process.umask(0o077);
-  try {
-    const db = new DatabaseSync(file);
-    try {
-      db.exec(
-        'PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; BEGIN EXCLUSIVE; COMMIT',
-      );
-      db.exec('CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT');
-      db.exec('CREATE TABLE IF NOT EXISTS history (id INTEGER PRIMARY KEY AUTOINCREMENT, record TEXT NOT NULL) STRICT');
-      return db;
-    } catch (error) {
-      db.close();
-      throw error;
-    }
-  } finally {
-    process.umask(umask);
-  }
-}
-
-// SQLite's result codes: https://sqlite.org/rescode.html
-const resultCode = (error: unknown) => ((error as { errcode?: number }).errcode ?? 0) & 0xff;
-const isDamaged = (error: unknown) => [11, 26].includes(resultCode(error));
-const isLocked = (error: unknown) => [5, 6].includes(resultCode(error));
-
-function explain(error: unknown, folder: string, file: string): unknown {
-  if (error instanceof DaemonError) return error;
-  if (isLocked(error)) {
-    const mend = 'stop that one first, or give this one a stateDir of its own';
-    return new DaemonError('already_running', `another hotconf daemon holds this state folder: ${holder(folder)}`, {
-      subject: folder,
-      mend,
-    });
-  }
-  const what = `cannot be written: ${systemCode(error) ?? 'unknown error'}`;
-  return new DaemonError('not_permitted', what, {
-    subject: file,
-    mend: 'make the state folder writable for this user',
-    cause: error,
-  });
-}
-
-function holder(folder: string): string {
-  try {
-    const { pid, since } = JSON.parse(readFileSync(join(folder, 'holder.json'), 'utf8'));
-    return `pid ${Number(pid)}, since ${String(since)}`;
-  } catch {
-    return 'its pid is not known';
   }
 }

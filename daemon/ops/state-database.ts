@@ -1,0 +1,71 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { DaemonError, systemCode } from '../model/errors.ts';
+
+/** Throws `cannot_create`. */
+export function makeStateFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const mend = 'choose another stateDir, or make the folder yourself';
+    throw new DaemonError('cannot_create', `the state folder cannot be made: ${systemCode(error)}`, {
+      subject: folder,
+      mend,
+    });
+  }
+}
+
+/** Opens the state folder's database and its lock, which the kernel drops with the process. */
+export function openStateDatabase(file: string): DatabaseSync {
+  const umask = process.umask(0o077);
+  try {
+    const db = new DatabaseSync(file);
+    try {
+      db.exec(
+        'PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; BEGIN EXCLUSIVE; COMMIT',
+      );
+      db.exec('CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT');
+      db.exec('CREATE TABLE IF NOT EXISTS history (id INTEGER PRIMARY KEY AUTOINCREMENT, record TEXT NOT NULL) STRICT');
+      return db;
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  } finally {
+    process.umask(umask);
+  }
+}
+
+// SQLite's result codes: https://sqlite.org/rescode.html
+const resultCode = (error: unknown) => ((error as { errcode?: number }).errcode ?? 0) & 0xff;
+/** The file is no database any more. */
+export const isDamaged = (error: unknown) => [11, 26].includes(resultCode(error));
+const isLocked = (error: unknown) => [5, 6].includes(resultCode(error));
+
+/** What a failed opening means: `already_running` naming the holder, or `not_permitted`. */
+export function explainStateError(error: unknown, folder: string, file: string): unknown {
+  if (error instanceof DaemonError) return error;
+  if (isLocked(error)) {
+    const mend = 'stop that one first, or give this one a stateDir of its own';
+    return new DaemonError('already_running', `another hotconf daemon holds this state folder: ${holder(folder)}`, {
+      subject: folder,
+      mend,
+    });
+  }
+  const what = `cannot be written: ${systemCode(error) ?? 'unknown error'}`;
+  return new DaemonError('not_permitted', what, {
+    subject: file,
+    mend: 'make the state folder writable for this user',
+    cause: error,
+  });
+}
+
+function holder(folder: string): string {
+  try {
+    const { pid, since } = JSON.parse(readFileSync(join(folder, 'holder.json'), 'utf8'));
+    return `pid ${Number(pid)}, since ${String(since)}`;
+  } catch {
+    return 'its pid is not known';
+  }
+}
