@@ -114,7 +114,6 @@ describe('the architecture', () => {
       'daemon/daemon.ts': 'the composition root',
       'daemon/reload/reloader.ts': 'the pipeline read from top to bottom',
       'daemon/serve/session.ts': 'one state machine',
-      'daemon/serve/view-server.ts': 'the one wrapper around node-ipc',
       'daemon/sources/gcp/gcp-source.ts': 'a source whose reading goes on in the background',
       'daemon/sources/gcp/secret-manager-client.ts': 'every call with what its failures mean',
       'daemon/sources/file-source.ts': 'the state of files: read, kept, bad, gone',

@@ -4,6 +4,7 @@ import type { SecretOptions } from '../../ops/gcp-options.ts';
 import type { Limits } from '../../ops/options.ts';
 import { parseBytes } from '../parser.ts';
 import { readAnnounced, readChosen } from './choose-version.ts';
+import { lookFor } from './look-for.ts';
 import type { MeteredManager } from './metered-manager.ts';
 import { type Look, Pursuit, type PursuitParts } from './pursuit.ts';
 import type { SecretEvent } from './secret-event.ts';
@@ -115,35 +116,14 @@ export class MountedSecret {
   }
 
   /** Takes a hint. False when it says nothing new: it was delivered before, is late, or concerns no version of ours. */
-  hear({ type, version = 0 }: SecretEvent): boolean {
-    const look = type === 'SECRET_VERSION_ADD' ? this.#onAdded(version) : this.#onOther(type, version);
+  hear(event: SecretEvent): boolean {
+    const { choice } = this;
+    const known = { choice, served: this.#version, bad: this.#badVersion, announced: this.#announced };
+    const look = lookFor(event, { ...known, isWell: this.pursuit.problem === undefined });
+    if (event.type === 'SECRET_VERSION_ADD' && (choice.kind === 'newest-enabled' || choice.kind === 'latest'))
+      this.#announced = Math.max(this.#announced, event.version ?? 0);
     if (look) this.ask(look);
     return look !== undefined;
-  }
-
-  #onAdded(version: number): Look | undefined {
-    const { choice } = this;
-    if (choice.kind === 'alias') return undefined;
-    if (choice.kind === 'number')
-      return choice.number === version && this.#version === undefined ? 'chosen' : undefined;
-    const isKnown = version <= Math.max(this.#version ?? 0, this.#badVersion, this.#announced);
-    this.#announced = Math.max(this.#announced, version);
-    return isKnown ? undefined : 'announced';
-  }
-
-  #onOther(type: string, version: number): Look | undefined {
-    const serves = version === this.#version || version === this.#badVersion;
-    if (type === 'SECRET_DELETE') return 'chosen';
-    if (type === 'SECRET_CREATE') return this.pursuit.problem && 'chosen';
-    if (type === 'SECRET_UPDATE') return this.choice.kind === 'alias' ? 'chosen' : undefined;
-    // The version that is served can also come back: what has failed for good is looked at again.
-    if (type === 'SECRET_VERSION_ENABLE')
-      return this.pursuit.problem || (this.choice.kind === 'newest-enabled' && version > (this.#version ?? 0))
-        ? 'chosen'
-        : undefined;
-    if (/^SECRET_VERSION_(DISABLE|DESTROY|DESTROY_SCHEDULED)$/.test(type))
-      return serves || (this.choice.kind === 'latest' && version > (this.#version ?? 0)) ? 'chosen' : undefined;
-    return undefined;
   }
 
   get choice() {
