@@ -4,7 +4,7 @@ import { ConfigClient } from './config-client.ts';
 import { ClientError } from './errors.ts';
 import { LinkToDaemon } from './link.ts';
 import { Rejection } from './rejection.ts';
-import { socketTransport } from './socket-transport.ts';
+import { socketMark, socketTransport } from './socket-transport.ts';
 import type { Config, ConnectOptions, Link } from './types.ts';
 
 const defaultTimeoutMs = 5_000;
@@ -26,6 +26,7 @@ export async function openConfig<S>(options: ConnectOptions<S>): Promise<ConfigC
   const { promise: first, resolve, reject } = Promise.withResolvers<void>();
   const link = new LinkToDaemon({
     transport: socketTransport(path, trusted(options.daemonUid)),
+    landmark: () => socketMark(path),
     name: options.name ?? basename(process.argv[1] ?? 'node'),
     capabilities: ['patch', ...(verify ? ['verify'] : []), ...(observe ? ['observe'] : [])],
     adopt: async ({ settings, within }, frame) => {

@@ -9,14 +9,16 @@ import {
   type Welcome,
   type WireError,
 } from '../schemas/wire.ts';
-import { Backoff } from './backoff.ts';
 import { ClientError } from './errors.ts';
 import { Inbox, type InboxParts } from './inbox.ts';
+import { Reconnect } from './reconnect.ts';
 import { Requests } from './requests.ts';
 import type { Connection, Transport } from './transport.ts';
 
 export interface LinkParts extends Pick<InboxParts, 'adopt' | 'tryOut'> {
   readonly transport: Transport;
+  /** Names what is at the daemon's place now; empty when nothing is. */
+  readonly landmark: () => string;
   readonly name: string;
   readonly capabilities: readonly string[];
   readonly onLive: () => void;
@@ -26,7 +28,6 @@ export interface LinkParts extends Pick<InboxParts, 'adopt' | 'tryOut'> {
 }
 
 const welcomeWithinMs = 5_000;
-const stableAfterMs = 30_000;
 /** Between attempts after a refusal that will not change by itself. */
 const refusedRetryMs = 60_000;
 const library = 'hotconf-node';
@@ -40,7 +41,7 @@ export class LinkToDaemon {
   readonly #inbox: Inbox;
   /** What this program has reported and not reported as recovered, by code. */
   readonly #failures = new Map<string, Report>();
-  readonly #backoff = new Backoff();
+  readonly #reconnect: Reconnect;
   readonly #requests = new Requests((request) => this.#connection?.send('request', request));
   #connection: Connection | undefined;
   #isClosed = false;
@@ -48,12 +49,11 @@ export class LinkToDaemon {
   #mayRotate = false;
   #retryAfterMs: number | undefined;
   #staleReason: string | undefined;
-  #timer: NodeJS.Timeout | undefined;
   #watchdog: NodeJS.Timeout | undefined;
-  #stable: NodeJS.Timeout | undefined;
 
   constructor(parts: LinkParts) {
     this.#parts = parts;
+    this.#reconnect = new Reconnect({ open: () => this.open(), landmark: parts.landmark });
     this.#inbox = new Inbox({
       ...parts,
       onAnswered: (connection) => connection === this.#connection && this.#setLive(),
@@ -93,9 +93,8 @@ export class LinkToDaemon {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    clearTimeout(this.#timer);
     clearTimeout(this.#watchdog);
-    clearTimeout(this.#stable);
+    this.#reconnect.stop();
     this.#inbox.close();
     this.#requests.failAll(new ClientError('closed', 'the config was closed'));
     this.#connection?.send('goodbye', { code: 'closed' });
@@ -142,7 +141,7 @@ export class LinkToDaemon {
   }
 
   #setLive(): void {
-    this.#stable ??= setTimeout(() => this.#backoff.reset(), stableAfterMs).unref();
+    this.#reconnect.live();
     this.#staleReason = undefined;
     if (this.#isLive) return;
     this.#isLive = true;
@@ -170,8 +169,6 @@ export class LinkToDaemon {
 
   #onClose(error: Error | undefined): void {
     clearTimeout(this.#watchdog);
-    clearTimeout(this.#stable);
-    this.#stable = undefined;
     this.#isLive = false;
     this.#requests.failAll(
       new ClientError('not_connected', 'the connection to the daemon was lost before it answered'),
@@ -184,7 +181,7 @@ export class LinkToDaemon {
       this.#parts.onRefused(
         new ClientError('refused', 'this user may not open the socket; see the mode and group of the view', error),
       );
-    this.#timer = setTimeout(() => this.open(), (this.#retryAfterMs ?? 0) + this.#backoff.next());
+    this.#reconnect.lost(this.#retryAfterMs ?? 0);
     this.#retryAfterMs = undefined;
     this.#parts.onStale(
       this.#staleReason ?? (code ? `the daemon is not reachable: ${code}` : (refusal ?? 'the connection was lost')),

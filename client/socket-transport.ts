@@ -51,6 +51,16 @@ export function socketTransport(path: string, mayServe: (uid: number) => boolean
   };
 }
 
+/** Tells one socket at a path from the next; empty where there is none. */
+export function socketMark(path: string): string {
+  try {
+    const { ino, ctimeMs } = statSync(path);
+    return `${ino} ${ctimeMs}`;
+  } catch {
+    return '';
+  }
+}
+
 /** Who owns the socket made it, and who owns its folder could have put another one there. */
 function untrusted(path: string, mayServe: (uid: number) => boolean): ClientError | undefined {
   for (const place of [path, dirname(path)]) {

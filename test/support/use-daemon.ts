@@ -4,7 +4,7 @@ import { stringify } from 'yaml';
 import { connect } from '../../client/connect.ts';
 import type { Config, ConnectOptions } from '../../client/types.ts';
 import { Daemon } from '../../daemon/daemon.ts';
-import { systemClock } from '../../daemon/ops/clock.ts';
+import { type Clock, systemClock } from '../../daemon/ops/clock.ts';
 import { createLog, type LogLevel } from '../../daemon/ops/log.ts';
 import { loadOptions } from '../../daemon/ops/options-file.ts';
 import { Redaction } from '../../daemon/ops/redaction.ts';
@@ -55,6 +55,8 @@ export class TestDaemon {
   daemon: Daemon | undefined;
   options: Record<string, unknown>;
   env: NodeJS.ProcessEnv = {};
+  /** For faults that take long to show. */
+  clock: Clock = systemClock;
 
   constructor() {
     this.scratch.write('app.schema.json', JSON.stringify(appSchema));
@@ -102,7 +104,8 @@ export class TestDaemon {
       clock: systemClock,
       stream: this.#stream as never,
     });
-    this.daemon = new Daemon({ options: loadOptions(file, this.env), env: this.env, log, redaction });
+    const options = loadOptions(file, this.env);
+    this.daemon = new Daemon({ options, env: this.env, log, redaction, clock: this.clock });
     await this.daemon.start();
     return this;
   }
