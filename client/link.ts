@@ -151,13 +151,8 @@ export class LinkToDaemon {
 
   #onError({ code, message, fatal, retryAfterMs }: WireError): void {
     this.#retryAfterMs = retryAfterMs;
-    if (fatal)
-      this.#refuse(
-        new ClientError(
-          code === 'protocol_unsupported' ? 'protocol' : 'refused',
-          `the daemon refuses this program: ${message}`,
-        ),
-      );
+    const kind = code === 'protocol_unsupported' ? 'protocol' : 'refused';
+    if (fatal) this.#refuse(new ClientError(kind, `the daemon refuses this program: ${message}`));
   }
 
   #refuse(error: ClientError): void {
