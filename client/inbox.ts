@@ -23,6 +23,7 @@ export class Inbox {
   readonly #receiver = new Receiver();
   #snapshot: (() => Promise<void>) | undefined;
   #candidate: (() => Promise<void>) | undefined;
+  #cameRevision = 0;
   #isBusy = false;
   #isClosed = false;
 
@@ -35,9 +36,18 @@ export class Inbox {
     return this.#receiver.position;
   }
 
+  /** The revision that last came, whatever became of it. */
+  get cameRevision(): number {
+    return this.#cameRevision;
+  }
+
   take(type: 'snapshot' | 'patch' | 'verify', data: unknown, connection: Connection): void {
     if (type === 'verify') this.#candidate = () => this.#tryOut(data as VerifyFrame, connection);
-    else this.#snapshot = () => this.#adopt(type, data as SnapshotFrame | PatchFrame, connection);
+    else {
+      const frame = data as SnapshotFrame | PatchFrame;
+      this.#cameRevision = frame.revision;
+      this.#snapshot = () => this.#adopt(type, frame, connection);
+    }
     if (!this.#isBusy) void this.#drain();
   }
 

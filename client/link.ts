@@ -28,7 +28,7 @@ export interface LinkParts extends Pick<InboxParts, 'adopt' | 'tryOut'> {
 }
 
 const welcomeWithinMs = 5_000;
-/** Between attempts after a refusal that will not change by itself. */
+/** After a refusal that will not change by itself. */
 const refusedRetryMs = 60_000;
 const library = 'hotconf-node';
 
@@ -119,10 +119,16 @@ export class LinkToDaemon {
     if (type === 'welcome') this.#onWelcome(data as Welcome);
     else if (type === 'snapshot' || type === 'patch' || type === 'verify')
       this.#inbox.take(type, data, this.#connection!);
-    else if (type === 'ping') this.#connection?.send('pong', { revision: this.#inbox.position?.revision ?? 0 });
+    else if (type === 'ping') this.#onPing((data as { revision: number }).revision);
     else if (type === 'response') this.#requests.settle(data as Response);
     else if (type === 'error') this.#onError(data as WireError);
     else if (type === 'goodbye') this.#retryAfterMs = (data as { retryAfterMs?: number }).retryAfterMs;
+  }
+
+  /** The daemon says what it has sent last: when that has not come, it was lost on the way. */
+  #onPing(revision: number): void {
+    this.#connection?.send('pong', { revision: this.#inbox.position?.revision ?? 0 });
+    if (revision > this.#inbox.cameRevision) this.#connection?.send('resync', { reason: 'a push was lost' });
   }
 
   #onWelcome({ protocol, resume, limits, rotation }: Welcome): void {

@@ -97,6 +97,7 @@ export class Daemon {
       state: () => this.#health.state,
       answer: (request, session) => requests.answer(request, session),
       onEvent: (event, session) => this.#onSession(event, session),
+      onFull: (problem) => this.#health.setDegraded('clients', problem),
       onSettled: (revision, delivery) => this.#history.delivered(revision, delivery),
       clean: (text) => redaction.clean(text),
     });
@@ -309,6 +310,5 @@ export class Daemon {
     const line = describeSessionEvent(event, session);
     if (line) this.#parts.log(line.level, line.event, line.message, line.fields);
     this.#rollout.onSession(event, session);
-    this.#health.setDegraded('clients', this.#views.doorkeeper.fullness);
   }
 }

@@ -39,14 +39,21 @@ export class Doorkeeper {
   readonly #ownUid = process.getuid?.();
   #peerOf: PeerOf | undefined | 'not asked yet' = 'not asked yet';
   #count = 0;
-  #fullness: string | undefined;
+  readonly #onFull: (problem: string | undefined) => void;
+  #isStillFull: (() => boolean) | undefined;
   readonly #countOf = new Map<number, number>();
 
   /**
-   * `descriptors`: how many connections the process can have open. Throws `options_unusable` for accounts that are not
+   * `descriptors`: how many connections the process can have open. `onFull` is told why programs are refused for their
+   * number, and when there is room again. Throws `options_unusable` for accounts that are not
    * there and for rules that could not be kept.
    */
-  constructor({ file, views, limits, peerAuth }: DoorRules, descriptors: number) {
+  constructor(
+    { file, views, limits, peerAuth }: DoorRules,
+    descriptors: number,
+    onFull: (problem: string | undefined) => void = () => {},
+  ) {
+    this.#onFull = onFull;
     this.#limits = limits;
     this.#mode = peerAuth;
     this.#maxClients = Math.min(limits.clients, descriptors);
@@ -62,11 +69,6 @@ export class Doorkeeper {
   /** Connections that are taken at most. */
   get maxClients(): number {
     return this.#maxClients;
-  }
-
-  /** Why programs are refused for their number; `undefined` when there is room again. */
-  get fullness(): string | undefined {
-    return this.#fullness;
   }
 
   /** So many are being refused that there is no time to tell them why. */
@@ -88,11 +90,13 @@ export class Doorkeeper {
     // Where nobody is known, nobody could use what is kept.
     const kept = peer && !this.#isOperator(peer) ? Math.min(operatorPlaces, Math.floor(this.#maxClients / 8)) : 0;
     const places = this.#maxClients - kept;
-    if (this.#count >= places)
-      return this.#tooMany(`${places} programs are connected already, in all`, 'limits.clients');
+    const isFull = () => this.#count >= places;
+    if (isFull()) return this.#tooMany(`${places} programs are connected already, in all (limits.clients)`, isFull);
     const { clientsPerUid } = this.#limits;
-    if (!peer || (this.#countOf.get(peer.uid) ?? 0) < clientsPerUid) return undefined;
-    return this.#tooMany(`${clientsPerUid} programs of uid ${peer.uid} are connected already`, 'limits.clientsPerUid');
+    const isFullOfOne = () => peer !== undefined && (this.#countOf.get(peer.uid) ?? 0) >= clientsPerUid;
+    if (!isFullOfOne()) return undefined;
+    const what = `${clientsPerUid} programs of uid ${peer!.uid} are connected already (limits.clientsPerUid)`;
+    return this.#tooMany(what, isFullOfOne);
   }
 
   enter(peer: Peer | undefined): void {
@@ -102,11 +106,12 @@ export class Doorkeeper {
 
   leave(peer: Peer | undefined): void {
     this.#count--;
-    this.#fullness = undefined;
-    if (!peer) return;
-    const left = this.#countOf.get(peer.uid)! - 1;
-    if (left > 0) this.#countOf.set(peer.uid, left);
-    else this.#countOf.delete(peer.uid);
+    const left = peer ? this.#countOf.get(peer.uid)! - 1 : 0;
+    if (peer && left > 0) this.#countOf.set(peer.uid, left);
+    else if (peer) this.#countOf.delete(peer.uid);
+    if (!this.#isStillFull || this.#isStillFull()) return;
+    this.#isStillFull = undefined;
+    this.#onFull(undefined);
   }
 
   // Asked for at the first connection, or at once where there is a rule to keep.
@@ -116,9 +121,9 @@ export class Doorkeeper {
     return this.#peerOf;
   }
 
-  #tooMany(what: string, limit: string): Refusal {
-    const message = `${what} (${limit})`;
-    this.#fullness = message;
+  #tooMany(message: string, isStill: () => boolean): Refusal {
+    this.#isStillFull = isStill;
+    this.#onFull(message);
     return { code: 'too_many_clients', message, isFatal: false };
   }
 

@@ -29,13 +29,15 @@ export function kernelPeers(): PeerOf | undefined {
   if (process.platform !== 'linux') return undefined;
   const getSockOpt = loadGetSockOpt();
   if (!getSockOpt) return undefined;
+  // One place for all answers: buffers of their own would be collected late, and be most of what a connection costs.
+  const [forCredentials, forGroups] = [Buffer.alloc(12), Buffer.alloc(maxGroups * 4)];
   return (socket) => {
     const fd = (socket as unknown as { _handle?: { fd?: number } })._handle?.fd;
     if (fd === undefined || fd < 0) return undefined;
     // struct ucred { pid_t pid; uid_t uid; gid_t gid; }
-    const credentials = read(getSockOpt, fd, SO_PEERCRED, 12);
+    const credentials = read(getSockOpt, fd, SO_PEERCRED, forCredentials);
     if (!credentials) return undefined;
-    const groups = read(getSockOpt, fd, SO_PEERGROUPS, maxGroups * 4) ?? Buffer.alloc(0);
+    const groups = read(getSockOpt, fd, SO_PEERGROUPS, forGroups) ?? Buffer.alloc(0);
     return {
       pid: credentials.readInt32LE(0),
       uid: credentials.readUInt32LE(4),
@@ -57,8 +59,7 @@ function loadGetSockOpt(): GetSockOpt | undefined {
   }
 }
 
-function read(getSockOpt: GetSockOpt, fd: number, name: number, bytes: number): Buffer | undefined {
-  const value = Buffer.alloc(bytes);
-  const size = [bytes];
+function read(getSockOpt: GetSockOpt, fd: number, name: number, value: Buffer): Buffer | undefined {
+  const size = [value.length];
   return getSockOpt(fd, SOL_SOCKET, name, value, size) === 0 ? value.subarray(0, size[0]) : undefined;
 }

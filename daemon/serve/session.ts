@@ -169,20 +169,20 @@ export class Session {
     return verdict;
   }
 
-  /** Takes a frame whose data has passed the wire schema. */
-  receive(type: keyof ToDaemon, data: ToDaemon[keyof ToDaemon]): void {
+  /** Takes a frame whose data has passed the wire schema. What it throws, or rejects by, is a bug of ours. */
+  receive(type: keyof ToDaemon, data: ToDaemon[keyof ToDaemon]): void | Promise<void> {
     // Frames behind a refused hello are still delivered by the parser; they must not be heard.
     if (this.#isClosed) return;
     this.#pulse.heard();
     if (type === 'hello') this.#onHello(data as Hello);
     else if (!this.#hello) this.refuse('hello_expected', 'the first frame must be a hello', true);
-    else this.#receiveLive(type, data);
+    else return this.#receiveLive(type, data);
   }
 
-  /** Sends a heartbeat, or closes after two that stayed unanswered. */
-  beat(ping: Buffer): void {
+  /** Sends a heartbeat, which tells a program whether a push was lost, or closes after two that stayed unanswered. */
+  beat(): void {
     if (!this.isLive) return;
-    if (this.#pulse.beat()) this.#parts.line.write(ping);
+    if (this.#pulse.beat()) this.#send('ping', { revision: this.#slot.sentRevision });
     else this.#parts.line.destroy();
   }
 
@@ -231,11 +231,11 @@ export class Session {
     return this.#hello?.capabilities.includes(capability) ?? false;
   }
 
-  #receiveLive(type: keyof ToDaemon, data: ToDaemon[keyof ToDaemon]): void {
+  #receiveLive(type: keyof ToDaemon, data: ToDaemon[keyof ToDaemon]): void | Promise<void> {
+    if (type === 'request') return this.#onRequest(data as Request);
     if (type === 'ack') this.#onAck(data as Ack);
     else if (type === 'nack') this.#onNack(data as Nack);
     else if (type === 'resync') this.#onResync();
-    else if (type === 'request') void this.#onRequest(data as Request);
     else if (type === 'ping') this.#send('pong', { revision: this.#edition?.seen.revision ?? 0 });
     else if (type === 'pong') this.#onPong((data as ToDaemon['pong']).revision);
     else if (type === 'report') this.#onReport(data as ToDaemon['report']);

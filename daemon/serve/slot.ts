@@ -17,6 +17,7 @@ export class Slot {
   #held: Position | undefined;
   /** Names the edition that was last sent, whatever became of it. */
   #offered: string | undefined;
+  #sentRevision = 0;
   #rejection: Nack | undefined;
 
   get inFlight(): InFlight | undefined {
@@ -26,6 +27,11 @@ export class Slot {
   /** What the program runs; `undefined` when that is not known. */
   get held(): Position | undefined {
     return this.#held;
+  }
+
+  /** The revision that was last sent, or that the program had already. */
+  get sentRevision(): number {
+    return this.#sentRevision;
   }
 
   /** Its answer to what was last sent, when that was a rejection. */
@@ -42,6 +48,7 @@ export class Slot {
   sent(edition: Edition, sentAt: number): void {
     this.#inFlight = { edition, sentAt };
     this.#offered = edition.nonce;
+    this.#sentRevision = edition.seen.revision;
   }
 
   /** Frees the slot when this is the answer that it waits for; an older one says nothing any more. */
@@ -53,6 +60,7 @@ export class Slot {
 
   hold(position: Position): void {
     this.#held = position;
+    this.#sentRevision = Math.max(this.#sentRevision, position.revision);
     this.#rejection = undefined;
   }
 

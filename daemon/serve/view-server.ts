@@ -1,14 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { JsonValue } from '../../schemas/json.ts';
-import {
-  type DaemonState,
-  encodeFrame,
-  heartbeatMs,
-  helloWithinMs,
-  type Request,
-  type ToDaemon,
-} from '../../schemas/wire.ts';
+import { type DaemonState, heartbeatMs, helloWithinMs, type Request, type ToDaemon } from '../../schemas/wire.ts';
 import type { Clock } from '../ops/clock.ts';
 import type { Log } from '../ops/log.ts';
 import type { SocketFile, SocketRights } from '../ops/socket-file.ts';
@@ -146,22 +139,22 @@ export class ViewServer {
     if (!session) return;
     try {
       const problem = this.#parts.checkFrame(type, data);
-      if (problem === undefined) session.receive(type, data as ToDaemon[keyof ToDaemon]);
-      else session.refuse('bad_frame', problem, true);
+      if (problem !== undefined) return session.refuse('bad_frame', problem, true);
+      session.receive(type, data as ToDaemon[keyof ToDaemon])?.catch((error) => this.#failed(type, error, socket));
     } catch (error) {
-      // A bug of ours must cost one session, not the daemon.
-      this.#parts.log('error', 'session_failed', `a handler of ${type} failed: ${(error as Error).message}`, {
-        view: this.#parts.view.name,
-      });
-      socket.destroy();
+      this.#failed(type, error as Error, socket);
     }
+  }
+
+  /** A bug of ours must cost one session, not the daemon. */
+  #failed(type: string, { message }: Error, socket: Socket): void {
+    this.#parts.log('error', 'session_failed', `a handler of ${type} failed: ${message}`, { view: this.view.name });
+    socket.destroy();
   }
 
   #beat(): void {
     this.#stopBeat = this.#parts.clock.after(heartbeatMs, () => {
-      const revision = this.#parts.view.current?.seen.revision ?? 0;
-      const ping = Buffer.from(encodeFrame('ping', { revision }));
-      for (const session of this.#sessions.values()) session.beat(ping);
+      for (const session of this.#sessions.values()) session.beat();
       this.#beat();
     });
   }

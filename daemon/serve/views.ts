@@ -26,6 +26,8 @@ export interface ViewsParts {
   readonly state: () => DaemonState;
   readonly answer: (request: Request, session: Session) => Promise<JsonValue>;
   readonly onEvent: (event: SessionEvent, session: Session) => void;
+  /** Why programs are refused for their number; `undefined` when there is room again. */
+  readonly onFull: (problem: string | undefined) => void;
   /** Every program has answered a revision. */
   readonly onSettled: (revision: number, delivery: Delivery) => void;
   /** Takes secrets out of what a program says. */
@@ -56,7 +58,7 @@ export class Views {
     const { options, descriptors } = parts;
     this.#parts = parts;
     this.#deliveries = new Deliveries(parts);
-    this.doorkeeper = new Doorkeeper(options, descriptors);
+    this.doorkeeper = new Doorkeeper(options, descriptors, parts.onFull);
     const shared = {
       ...parts,
       doorkeeper: this.doorkeeper,
