@@ -23,7 +23,7 @@ export interface LastKnownGoodParts {
 }
 
 const extension = '.sealed';
-const again = 10_000;
+const again = 5_000;
 
 /**
  * The snapshots that were good, encrypted, a file each: for a start while sources are away, and for going back. A file is
