@@ -237,7 +237,7 @@ export class Daemon {
   #restore(): boolean {
     const kept = this.#keeper.newest();
     try {
-      if (kept) this.#reloader.restore(kept);
+      if (kept) this.#told(this.#reloader.restore(kept));
     } catch (error) {
       this.#keeper.refuse(error);
     }
@@ -248,6 +248,11 @@ export class Daemon {
       this.#rulings.pin = undefined;
     }
     return this.#store.current !== undefined;
+  }
+
+  #told({ revision, epoch, committedAt }: Snapshot): void {
+    const message = `revision ${revision} of ${committedAt} is at hand until the sources have been read`;
+    this.#parts.log('info', 'snapshot_restored', message, { revision, epoch });
   }
 
   /** Arms the sources and reads them. Where something is served already, what cannot be read is a rejected reload. */

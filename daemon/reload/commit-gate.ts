@@ -88,6 +88,7 @@ export class CommitGate {
       this.#quarantine.check(parts);
       judgeTrial(await tryOut(draft.snapshot, signal));
     }
+    if (signal.aborted) throw new DaemonError('shutting_down', 'the daemon is stopping');
     if (endsPin) pins.pin = undefined;
     return { kind: draft.isNew ? 'committed' : 'unchanged', snapshot: store.commit(draft), isHeld: false };
   }

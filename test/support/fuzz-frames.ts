@@ -1,4 +1,5 @@
 import { encodeFrame, toDaemonEvents } from '../../schemas/wire.ts';
+import { mulberry32 } from './random.ts';
 
 /** Frames that are nearly right, not right at all, or cut to pieces; the same for the same seed. */
 export function* fuzzFrames(seed: number): Generator<Buffer> {
@@ -52,15 +53,4 @@ export function* fuzzFrames(seed: number): Generator<Buffer> {
       for (let i = 0; i < 3; i++) bytes[Math.floor(random() * bytes.length)] = Math.floor(random() * 256);
     yield bytes;
   }
-}
-
-/** A small generator of pseudo-random numbers from 0 to 1 (Tommy Ettinger's Mulberry32, public domain). */
-export function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }
