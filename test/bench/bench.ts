@@ -1,5 +1,6 @@
 import { cpus } from 'node:os';
 import { measureChangeToProgram } from './change-to-program.ts';
+import { measureDelivery } from './delivery.ts';
 import { measureFanOut } from './fan-out.ts';
 import type { Row } from './figures.ts';
 import { measureGcp } from './gcp.ts';
@@ -8,7 +9,13 @@ import { measureRecovery } from './recovery.ts';
 
 // Prints one table, of everything or of what the arguments name. A bound that is missed is marked; nothing fails, for a machine may be busy.
 console.log(`node ${process.version}, ${cpus().length} cores, ${cpus()[0]?.model}\n`);
-const measures = { change: measureChangeToProgram, fanout: measureFanOut, memory: measureMemory, gcp: measureGcp };
+const measures = {
+  change: measureChangeToProgram,
+  fanout: measureFanOut,
+  delivery: measureDelivery,
+  memory: measureMemory,
+  gcp: measureGcp,
+};
 // The last one takes minutes, so it runs only when it is named.
 const named = { ...measures, recovery: measureRecovery };
 const chosen = process.argv.slice(2);

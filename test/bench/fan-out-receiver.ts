@@ -3,6 +3,7 @@ import { connect } from '../../client/index.ts';
 import type { JsonObject } from '../../schemas/json.ts';
 import { applyPatch } from '../../schemas/patch.ts';
 import { now } from './figures.ts';
+import { answer } from './raw-frames.ts';
 
 // A process with many programs in it. The raw ones apply the same patch by the same code, and do nothing else.
 // It tells its parent when all are there, and then for each round when the last had it.
@@ -36,7 +37,9 @@ function openRaw(): Promise<void> {
         const { settings: whole, operations } = JSON.parse(kept.subarray(4, end).toString());
         settings = whole ?? applyPatch(settings, operations)!;
         kept = kept.subarray(end);
-        if (whole === undefined) onArrival();
+        if (whole !== undefined) continue;
+        onArrival();
+        socket.write(answer);
       }
     });
   });
