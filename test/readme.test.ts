@@ -72,14 +72,37 @@ describe('the README', () => {
     const daemon = await start();
     edit();
     await until('revision 2', () => daemon.logged('config_reload_completed').length === 2);
-    const [console_] = blocks('console');
+    const console_ = blocks('console').find((block) => block.startsWith('$ npx hotconf status'));
     const commands = console_!.split(/^\$ npx hotconf /m).slice(1);
     expect(commands).length(8);
-    for (const command of commands) {
-      const [line, ...expected] = command.split('\n');
-      const { stdout } = await hotconf(line!.split(' '), { cwd: scratch().folder });
-      expect(steady(stdout), line).equal(steady(expected.join('\n')));
-    }
+    for (const command of commands) await expectAnswer(command);
+  });
+
+  it('shows how to go back', async () => {
+    lay();
+    const daemon = await start();
+    edit();
+    await until('revision 2', () => daemon.logged('config_reload_completed').length === 2);
+    const console_ = blocks('console').find((block) => block.includes('rollback 1'));
+    for (const command of console_!.split(/^\$ npx hotconf /m).slice(1)) await expectAnswer(command);
+  });
+
+  /** Runs a command as it is shown; what it answers must be what is shown below it. */
+  const expectAnswer = async (shown: string) => {
+    const [line, ...expected] = shown.split('\n');
+    const args = [...line!.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, word]) => quoted ?? word!);
+    const { stdout } = await hotconf(args, { cwd: scratch().folder });
+    expect(steady(stdout), line).equal(steady(expected.join('\n')));
+  };
+
+  it('has options for views, rollout and the last known good that are valid', () => {
+    scratch().write('app.schema.json', '{}');
+    const chosen = blocks('yaml').filter((block) => /^(views|rollout|lastKnownGood):/.test(block));
+    const text = `schema: ./app.schema.json\nsources: {}\n${chosen.join('')}`;
+    const options = loadOptions(scratch().write('hotconf.yaml', text), {});
+    expect(options.views.map(({ name }) => name)).deep.equal(['default', 'web', 'batch']);
+    expect(options.rollout.canary).include({ share: 0.1, bakeMs: 30_000 });
+    expect(options.lastKnownGood).property('keyFile');
   });
 
   it('has a program that runs as it stands', async () => {
@@ -137,20 +160,31 @@ describe('the README', () => {
     // With the real gcloud, each call of which takes a second or more.
     this.timeout(90_000);
     const output = await play('test/demo/demo-gcp.ts');
-    const [shown] = blocks('').filter((block) => block.includes('gcloud secrets versions add'));
-    // What several processes say at once comes in any order.
+    expectChapters(output, 'gcloud secrets versions add');
+    for (const secret of ['demo-password', 'demo-key']) expect(output).not.contain(secret);
+  });
+
+  it('plays the story of a wrong password, as it shows it', async function () {
+    this.timeout(60_000);
+    const output = await play('test/demo/demo-verify.ts');
+    expectChapters(output, 'password authentication failed');
+    for (const secret of ['first-password', 'wrong-password', 'second-password']) expect(output).not.contain(secret);
+  });
+
+  /** What a demo says is what is shown. What several processes say at once comes in any order. */
+  const expectChapters = (output: string, part: string) => {
+    const shown = blocks('').find((block) => block.includes(part));
     const chapters = (text: string) =>
       new Map(
-        text
+        steady(text)
           .split(/^(?=---)/m)
           .map((chapter) => [chapter.split('\n')[0], chapter.split('\n').filter(Boolean).toSorted()]),
       );
     for (const [title, lines] of chapters(shown!)) expect(chapters(output).get(title), title).deep.equal(lines);
-    for (const secret of ['demo-password', 'demo-key']) expect(output).not.contain(secret);
-  });
+  };
 
   it('has options for Secret Manager that are valid, and the roles that the errors name', () => {
-    const [yaml] = blocks('yaml');
+    const yaml = blocks('yaml').find((block) => block.includes('gcp:'));
     scratch().write('app.schema.json', '{}');
     const options = loadOptions(scratch().write('hotconf.yaml', `schema: ./app.schema.json\n${yaml}`), {});
     expect(options.sources.gcp!.secrets).length(3);

@@ -17,6 +17,7 @@ export interface Played {
 export class Stage {
   readonly folder = mkdtempSync(join(tmpdir(), 'hotconf-demo-'));
   readonly #children: ReturnType<typeof spawn>[] = [];
+  readonly #byName = new Map<string, ReturnType<typeof spawn>>();
   readonly #waiting: { pattern: RegExp; resolve: (line: string) => void }[] = [];
 
   constructor() {
@@ -31,10 +32,11 @@ export class Stage {
     { env = {}, show = (line) => line, isLoud = true }: Played = {},
   ): void {
     const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script, ...args], {
-      stdio: ['ignore', 'pipe', isLoud ? 'inherit' : 'ignore'],
+      stdio: ['pipe', 'pipe', isLoud ? 'inherit' : 'ignore'],
       env: { ...process.env, ...env },
     });
     this.#children.push(child);
+    this.#byName.set(name, child);
     createInterface({ input: child.stdout! }).on('line', (line) => {
       const shown = show(line);
       if (shown) console.log(`${name.padEnd(9)}| ${shown}`);
@@ -48,6 +50,11 @@ export class Stage {
   /** The line that fits, which begins with the name of who says it. */
   until(pattern: RegExp): Promise<string> {
     return new Promise((resolve) => this.#waiting.push({ pattern, resolve }));
+  }
+
+  /** Gives a line to a command's stdin. */
+  say(name: string, line: string): void {
+    this.#byName.get(name)!.stdin!.write(`${line}\n`);
   }
 
   tell(text: string): void {
