@@ -192,31 +192,49 @@ export class ConfigClient<S> implements Config<S> {
     this.#tried = served;
   }
 
-  /** Resolves when the snapshot is in and every handler has run. Throws `Rejection`; nothing has changed then. */
-  async adopt({ settings: served, revision, epoch, committedAt, cause, within }: Incoming): Promise<void> {
+  /**
+   * Lets a snapshot in: at once when nobody is to be asked, or as soon as everybody has answered. Throws or rejects by
+   * `Rejection`; nothing has changed then.
+   */
+  adopt(incoming: Incoming): void | Promise<void> {
+    const { settings: served, within } = incoming;
     const previous = this.#snapshot;
     const settings = this.#overlaid(served);
-    const { changed, removed } = compare(
-      (previous?.settings ?? {}) as JsonObject,
-      settings,
-      this.#options.envPrefix ? undefined : within,
-    );
-    const touched = [...changed, ...removed];
-    const { verify } = this.#options;
+    const base = (previous?.settings ?? {}) as JsonObject;
+    const { changed, removed } = compare(base, settings, this.#options.envPrefix ? undefined : within);
+    const touched = removed.length === 0 ? changed : [...changed, ...removed];
     const isTried = this.#tried === served;
     this.#tried = undefined;
-    // Nothing is awaited that is not there: a program without handlers has its settings in the turn they came in.
+    const named = { changed: previous ? formatPaths(changed) : [], removed: formatPaths(removed) };
+    const isConcern = previous !== undefined && this.#watchers.concern(touched);
+    if ((!this.#options.verify || isTried) && !isConcern) return this.#accept({ ...incoming, settings }, named);
+    return this.#ask(settings, base, touched, isTried, isConcern).then(() =>
+      this.#accept({ ...incoming, settings }, named),
+    );
+  }
+
+  async #ask(
+    settings: JsonObject,
+    previous: JsonObject,
+    touched: readonly Path[],
+    isTried: boolean,
+    isConcern: boolean,
+  ): Promise<void> {
+    const { verify } = this.#options;
     if (verify && !isTried) {
       const ask = async () => verify(settings as DeepReadonly<S>, this.#closing.signal);
       await this.#try('verify_failed', touched, settings, ask);
     }
-    if (previous && this.#watchers.concern(touched)) {
-      const run = () => this.#watchers.run(settings, previous.settings as JsonObject, touched);
-      await this.#try('handler_failed', touched, settings, run);
-    }
-    const named = { changed: previous ? formatPaths(changed) : [], removed: formatPaths(removed) };
-    this.#snapshot = snapshotOf<S>({ settings, revision, epoch, committedAt, cause }, named);
-    if (previous && touched.length > 0) await this.#announce(this.#snapshot);
+    const run = () => this.#watchers.run(settings, previous, touched);
+    if (isConcern) await this.#try('handler_failed', touched, settings, run);
+  }
+
+  /** The snapshot is visible from here on. Resolves, where there is something to wait for, when every listener has run. */
+  #accept(incoming: Incoming, named: Named): void | Promise<void> {
+    const isFirst = this.#snapshot === undefined;
+    const snapshot = snapshotOf<S>(incoming, named);
+    this.#snapshot = snapshot;
+    if (!isFirst && named.changed.length + named.removed.length > 0) return this.#announce(snapshot);
   }
 
   #overlaid(served: JsonObject): JsonObject {
@@ -255,22 +273,32 @@ export class ConfigClient<S> implements Config<S> {
   }
 
   /** Tells everybody who listens. A listener that fails has seen accepted settings all the same. */
-  async #announce(snapshot: Snapshot<S>): Promise<void> {
+  #announce(snapshot: Snapshot<S>): void | Promise<void> {
     for (const reader of this.#readers) reader.put(snapshot);
-    if (this.#events.listenerCount('change') === 0) return;
-    const results = await Promise.allSettled(
-      this.#events.listeners('change').map(async (listener) => listener(snapshot)),
-    );
-    for (const result of results) {
-      if (result.status === 'rejected')
-        process.emitWarning(`a listener of 'change' failed at revision ${snapshot.revision}`, 'HotconfWarning');
+    const waits: Promise<unknown>[] = [];
+    const failed = () =>
+      process.emitWarning(`a listener of 'change' failed at revision ${snapshot.revision}`, 'HotconfWarning');
+    for (const listener of this.#events.listeners('change')) {
+      try {
+        const result: unknown = listener(snapshot);
+        if (result instanceof Promise) waits.push(result.catch(failed));
+      } catch {
+        failed();
+      }
     }
+    if (waits.length > 0) return Promise.all(waits).then(() => {});
   }
+}
+
+/** What differs from the snapshot before, by name. */
+interface Named {
+  readonly changed: readonly string[];
+  readonly removed: readonly string[];
 }
 
 function snapshotOf<S>(
   { settings, revision, epoch, committedAt, cause }: Incoming,
-  { changed, removed }: { readonly changed: readonly string[]; readonly removed: readonly string[] },
+  { changed, removed }: Named,
 ): Snapshot<S> {
   return Object.freeze({
     settings: settings as DeepReadonly<S>,

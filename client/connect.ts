@@ -3,7 +3,6 @@ import { defaultRuntimeFolder } from '../schemas/runtime-folder.ts';
 import { ConfigClient } from './config-client.ts';
 import { ClientError } from './errors.ts';
 import { LinkToDaemon } from './link.ts';
-import { Rejection } from './rejection.ts';
 import { socketMark, socketTransport } from './socket-transport.ts';
 import type { Config, ConnectOptions, Link } from './types.ts';
 
@@ -29,15 +28,10 @@ export async function openConfig<S>(options: ConnectOptions<S>): Promise<ConfigC
     landmark: () => socketMark(path),
     name: options.name ?? basename(process.argv[1] ?? 'node'),
     capabilities: ['patch', ...(verify ? ['verify'] : []), ...(observe ? ['observe'] : [])],
-    adopt: async ({ settings, within }, frame) => {
-      try {
-        await config.adopt({ ...frame, settings, ...(within && { within }) });
-      } catch (error) {
-        if (error instanceof Rejection)
-          reject(new ClientError('rejected', `this program rejects the first snapshot: ${error.message}`, error.cause));
-        throw error;
-      }
-    },
+    adopt: ({ settings, within }, { revision, epoch, committedAt, cause }) =>
+      config.adopt({ settings, revision, epoch, committedAt, cause, ...(within && { within }) }),
+    onRejected: (error) =>
+      reject(new ClientError('rejected', `this program rejects the first snapshot: ${error.message}`, error.cause)),
     tryOut: ({ settings }, trySignal) => config.tryOut(settings, trySignal),
     onLive: () => {
       config.setLink({ kind: 'live' });

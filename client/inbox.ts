@@ -3,10 +3,14 @@ import { type Received, Receiver } from './receiver.ts';
 import { Rejection } from './rejection.ts';
 import type { Connection } from './transport.ts';
 
+/** Nothing to wait for, or a promise. Most programs have nothing to wait for, and promises would cost more than the rest. */
+type MaybeLater = void | Promise<void>;
+
 export interface InboxParts {
-  /** Takes settings in. Throws `Rejection`; whatever else it throws counts as one. */
-  readonly adopt: (settings: Extract<Received, { kind: 'new' }>, frame: SnapshotFrame | PatchFrame) => Promise<void>;
-  /** Tries settings without taking them. Throws as {@link adopt}. */
+  /** Takes settings in, at once or later. Throws or rejects by `Rejection`; whatever else it throws counts as one. */
+  readonly adopt: (settings: Extract<Received, { kind: 'new' }>, frame: SnapshotFrame | PatchFrame) => MaybeLater;
+  readonly onRejected: (error: Rejection) => void;
+  /** Tries settings without taking them. Rejects as {@link adopt}. */
   readonly tryOut: (settings: Extract<Received, { kind: 'new' }>, signal: AbortSignal) => Promise<void>;
   /** A snapshot was answered. */
   readonly onAnswered: (connection: Connection) => void;
@@ -21,8 +25,8 @@ export class Inbox {
   verifyMs = 10_000;
   readonly #parts: InboxParts;
   readonly #receiver = new Receiver();
-  #snapshot: (() => Promise<void>) | undefined;
-  #candidate: (() => Promise<void>) | undefined;
+  #snapshot: (() => MaybeLater) | undefined;
+  #candidate: (() => MaybeLater) | undefined;
   #cameRevision = 0;
   #isBusy = false;
   #isClosed = false;
@@ -48,45 +52,71 @@ export class Inbox {
       this.#cameRevision = frame.revision;
       this.#snapshot = () => this.#adopt(type, frame, connection);
     }
-    if (!this.#isBusy) void this.#drain();
+    if (!this.#isBusy) this.#work();
   }
 
   close(): void {
     this.#isClosed = true;
   }
 
-  async #drain(): Promise<void> {
-    this.#isBusy = true;
-    try {
-      for (let task = this.#next(); task && !this.#isClosed; task = this.#next()) await task();
-    } finally {
-      this.#isBusy = false;
+  #work(): void {
+    for (let task = this.#next(); task && !this.#isClosed; task = this.#next()) {
+      const later = task();
+      if (!later) continue;
+      this.#isBusy = true;
+      void later.finally(() => {
+        this.#isBusy = false;
+        this.#work();
+      });
+      return;
     }
   }
 
   /** A snapshot comes before a candidate, which may build on it. */
-  #next(): (() => Promise<void>) | undefined {
+  #next(): (() => MaybeLater) | undefined {
     const task = this.#snapshot ?? this.#candidate;
     if (this.#snapshot) this.#snapshot = undefined;
     else this.#candidate = undefined;
     return task;
   }
 
-  async #adopt(type: 'snapshot' | 'patch', frame: SnapshotFrame | PatchFrame, connection: Connection): Promise<void> {
-    const received = usable(() =>
-      type === 'snapshot' ? this.#receiver.snapshot(frame as SnapshotFrame) : this.#receiver.patch(frame as PatchFrame),
-    );
+  #adopt(type: 'snapshot' | 'patch', frame: SnapshotFrame | PatchFrame, connection: Connection): MaybeLater {
+    const received = this.#received(type, frame);
     if (received.kind === 'unusable') return connection.send('resync', { reason: received.reason });
-    await this.#answered(frame, connection, async () => {
-      if (received.kind === 'old') return;
-      await this.#parts.adopt(received, frame);
-      this.#receiver.accept(received);
-    });
-    if (!this.#isClosed) this.#parts.onAnswered(connection);
+    const startedAt = performance.now();
+    const taken = () => {
+      if (received.kind === 'new') this.#receiver.accept(received);
+      accept(connection, frame, startedAt);
+      this.#parts.onAnswered(connection);
+    };
+    const refused = (error: unknown) => {
+      if (error instanceof Rejection) this.#parts.onRejected(error);
+      reject(connection, frame, error);
+      this.#parts.onAnswered(connection);
+    };
+    let later: MaybeLater;
+    try {
+      later = received.kind === 'new' ? this.#parts.adopt(received, frame) : undefined;
+    } catch (error) {
+      return refused(error);
+    }
+    return later ? later.then(taken, refused) : taken();
+  }
+
+  /** A frame that is not what it should be is as unusable as one that does not fit. */
+  #received(type: 'snapshot' | 'patch' | 'verify', frame: SnapshotFrame | PatchFrame): Received {
+    try {
+      if (type === 'verify') return this.#receiver.candidate(frame);
+      return type === 'snapshot'
+        ? this.#receiver.snapshot(frame as SnapshotFrame)
+        : this.#receiver.patch(frame as PatchFrame);
+    } catch {
+      return { kind: 'unusable', reason: 'the frame is malformed' };
+    }
   }
 
   async #tryOut(frame: VerifyFrame, connection: Connection): Promise<void> {
-    const received = usable(() => this.#receiver.candidate(frame));
+    const received = this.#received('verify', frame);
     const { nonce, revision } = frame;
     if (received.kind !== 'new')
       return answer(connection, 'nack', { nonce, revision, code: 'base_missing', paths: [], message: '' });
@@ -95,35 +125,29 @@ export class Inbox {
     const late = new Rejection('verify_timeout', [], `it took longer than ${this.verifyMs} ms`, {});
     signal.addEventListener('abort', () => tooLate.reject(late));
     tooLate.promise.catch(() => {});
-    await this.#answered(frame, connection, () =>
-      Promise.race([this.#parts.tryOut(received, signal), tooLate.promise]),
-    );
-  }
-
-  async #answered({ nonce, revision }: Pick<Nack, 'nonce' | 'revision'>, to: Connection, task: () => Promise<void>) {
     const startedAt = performance.now();
     try {
-      await task();
-      answer(to, 'ack', { nonce, revision, applyMs: roundMs(performance.now() - startedAt) });
+      await Promise.race([this.#parts.tryOut(received, signal), tooLate.promise]);
+      accept(connection, frame, startedAt);
     } catch (error) {
-      const { code = 'handler_failed', paths = [], message = '' } = error instanceof Rejection ? error : {};
-      answer(to, 'nack', { nonce, revision, code, paths, message });
+      reject(connection, frame, error);
     }
   }
+}
+
+type Asked = Pick<Nack, 'nonce' | 'revision'>;
+
+function accept(connection: Connection, { nonce, revision }: Asked, startedAt: number): void {
+  const applyMs = Math.round((performance.now() - startedAt) * 1_000) / 1_000;
+  answer(connection, 'ack', { nonce, revision, applyMs });
+}
+
+function reject(connection: Connection, { nonce, revision }: Asked, error: unknown): void {
+  const { code = 'handler_failed', paths = [], message = '' } = error instanceof Rejection ? error : {};
+  answer(connection, 'nack', { nonce, revision, code, paths, message });
 }
 
 /** In the next turn: other configs of this process that wait for the same change come first. */
 function answer<Type extends 'ack' | 'nack'>(connection: Connection, type: Type, data: ToDaemon[Type]): void {
   setImmediate(() => connection.send(type, data));
 }
-
-/** A frame that is not what it should be is as unusable as one that does not fit. */
-function usable(receive: () => Received): Received {
-  try {
-    return receive();
-  } catch {
-    return { kind: 'unusable', reason: 'the frame is malformed' };
-  }
-}
-
-const roundMs = (ms: number) => Math.round(ms * 1_000) / 1_000;

@@ -15,7 +15,7 @@ import { Reconnect } from './reconnect.ts';
 import { Requests } from './requests.ts';
 import type { Connection, Transport } from './transport.ts';
 
-export interface LinkParts extends Pick<InboxParts, 'adopt' | 'tryOut'> {
+export interface LinkParts extends Pick<InboxParts, 'adopt' | 'onRejected' | 'tryOut'> {
   readonly transport: Transport;
   /** Names what is at the daemon's place now; empty when nothing is. */
   readonly landmark: () => string;
@@ -56,7 +56,7 @@ export class LinkToDaemon {
     this.#reconnect = new Reconnect({ open: () => this.open(), landmark: parts.landmark });
     this.#inbox = new Inbox({
       ...parts,
-      onAnswered: (connection) => connection === this.#connection && this.#setLive(),
+      onAnswered: (connection) => connection === this.#connection && !this.#isClosed && this.#setLive(),
     });
   }
 
@@ -171,9 +171,8 @@ export class LinkToDaemon {
   #onClose(error: Error | undefined): void {
     clearTimeout(this.#watchdog);
     this.#isLive = false;
-    this.#requests.failAll(
-      new ClientError('not_connected', 'the connection to the daemon was lost before it answered'),
-    );
+    const lost = 'the connection to the daemon was lost before it answered';
+    this.#requests.failAll(new ClientError('not_connected', lost));
     if (this.#isClosed) return;
     const refusal = error instanceof ClientError ? error.message : undefined;
     if (error instanceof ClientError) this.#parts.onRefused(error);

@@ -1,7 +1,7 @@
-import { Digester } from '../schemas/digest.ts';
 import { deepFreeze, type JsonObject } from '../schemas/json.ts';
 import { applyPatch, fromPointer } from '../schemas/patch.ts';
 import type { Path } from '../schemas/paths.ts';
+import { RunningDigest } from '../schemas/running-digest.ts';
 import type { PatchFrame, Position, SnapshotFrame, VerifyFrame } from '../schemas/wire.ts';
 import { share } from './share.ts';
 
@@ -19,7 +19,7 @@ export type Received =
 
 /** Turns snapshot and patch frames into settings, and remembers which ones were accepted. */
 export class Receiver {
-  readonly #digester = new Digester();
+  readonly #digest = new RunningDigest();
   #held: { readonly settings: JsonObject; readonly position: Position } | undefined;
   /** The last candidate. When it is committed, the same object stands for it. */
   #tried: { readonly settings: JsonObject; readonly position: Position } | undefined;
@@ -71,13 +71,12 @@ export class Receiver {
     const held = this.#held;
     if (!held || held.position.epoch !== epoch || held.position.revision !== base)
       return { kind: 'unusable', reason: 'the base is not held' };
-    const settings = applyPatch(held.settings, operations);
+    const paths = operations.map(({ path }) => fromPointer(path));
+    const settings = applyPatch(held.settings, operations, paths);
     if (!settings) return { kind: 'unusable', reason: 'the operations do not apply' };
-    // Once for the whole tree; from then on only what changed is computed.
-    this.#digester.digest(held.settings);
-    const within = operations.map(({ path }) => fromPointer(path)!);
-    const isRight = this.#digester.digest(settings, held.settings, within) === digest;
-    if (!isRight) return { kind: 'unusable', reason: 'the digest differs' };
+    const within = paths as readonly Path[];
+    if (this.#digest.step(held.settings, settings, within) !== digest)
+      return { kind: 'unusable', reason: 'the digest differs' };
     return { kind: 'new', settings, position: { epoch, revision, digest }, within };
   }
 

@@ -2,7 +2,7 @@ import { isObject, type JsonObject, type JsonValue } from './json.ts';
 import { keysWithin, type Path, pathsThrough } from './paths.ts';
 
 /** Two 32-bit halves, each summed on its own. */
-interface Sum {
+export interface Sum {
   readonly high: number;
   readonly low: number;
 }
@@ -62,18 +62,27 @@ export class Digester {
   }
 
   #entry(key: string, value: JsonValue, before?: JsonValue, depth = 0, within?: readonly Path[]): Sum {
-    const body = isObject(value)
-      ? `{${toHex(this.#sum(value, before, depth + 1, pathsThrough(key, depth, within)))}}`
-      : sortedJson(value);
-    return murmur3(`${JSON.stringify(key)}:${body}`, 0, 1);
+    if (!isObject(value)) return leafEntry(key, value);
+    return objectEntry(key, this.#sum(value, before, depth + 1, pathsThrough(key, depth, within)));
   }
+}
+
+/** What a key with a value that is no object adds to the sum of its object. */
+export function leafEntry(key: string, value: JsonValue): Sum {
+  return murmur3(`${JSON.stringify(key)}:${sortedJson(value)}`, 0, 1);
+}
+
+/** What a key with an object of this sum adds to the sum of its own. */
+export function objectEntry(key: string, sum: Sum): Sum {
+  return murmur3(`${JSON.stringify(key)}:{${toHex(sum)}}`, 0, 1);
 }
 
 function add(a: Sum, b: Sum, sign: 1 | -1): Sum {
   return { high: (a.high + sign * b.high) >>> 0, low: (a.low + sign * b.low) >>> 0 };
 }
 
-function toHex({ high, low }: Sum): string {
+/** As a digest is written. */
+export function toHex({ high, low }: Sum): string {
   return high.toString(16).padStart(8, '0') + low.toString(16).padStart(8, '0');
 }
 

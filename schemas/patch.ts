@@ -23,12 +23,23 @@ export interface Difference {
  * all that differs is known to lie at or below these paths, nothing else is even looked at.
  */
 export function compare(before: JsonObject, after: JsonObject, within?: readonly Path[]): Difference {
-  const found = { operations: [] as Operation[], changed: [] as Path[], removed: [] as Path[] };
+  const found = new Found();
   compareObjects(before, after, [], found, within);
   return found;
 }
 
-type Found = { operations: Operation[]; changed: Path[]; removed: Path[] };
+/** Most who compare want the leaves alone, so that the operations are made only for those who ask. */
+class Found implements Difference {
+  readonly edits: { readonly path: Path; readonly value?: JsonValue }[] = [];
+  readonly changed: Path[] = [];
+  readonly removed: Path[] = [];
+
+  get operations(): readonly Operation[] {
+    return this.edits.map(({ path, value }) =>
+      value === undefined ? { op: 'remove', path: toPointer(path) } : { op: 'add', path: toPointer(path), value },
+    );
+  }
+}
 
 function compareObjects(before: JsonObject, after: JsonObject, at: Path, found: Found, within?: readonly Path[]): void {
   const keys = keysWithin(after, at.length, within);
@@ -50,14 +61,14 @@ function compareObjects(before: JsonObject, after: JsonObject, at: Path, found: 
 }
 
 function replace(was: JsonValue | undefined, is: JsonValue, path: Path, found: Found): void {
-  found.operations.push({ op: 'add', path: toPointer(path), value: is });
+  found.edits.push({ path, value: is });
   found.changed.push(...leavesOf(is, path));
   // An object that became a scalar takes its leaves with it; the path itself is already told as changed.
   if (isObject(was) && Object.keys(was).length > 0) found.removed.push(...leavesOf(was, path));
 }
 
 function remove(was: JsonValue, path: Path, found: Found): void {
-  found.operations.push({ op: 'remove', path: toPointer(path) });
+  found.edits.push({ path });
   found.removed.push(...leavesOf(was, path));
 }
 
@@ -72,19 +83,25 @@ export function leavesOf(value: JsonValue, at: Path = []): Path[] {
  * The settings after the operations, frozen, sharing every untouched subtree with `base`; `undefined` when they do not
  * fit it exactly: a parent that is not there, a key to remove that is not there, a key that no source may use.
  */
-export function applyPatch(base: JsonObject, operations: readonly Operation[]): JsonObject | undefined {
+export function applyPatch(
+  base: JsonObject,
+  operations: readonly Operation[],
+  paths: readonly (Path | undefined)[] = operations.map(({ path }) => fromPointer(path)),
+): JsonObject | undefined {
   let root: JsonObject | undefined = base;
   // Objects copied by this call: each is copied once however many operations touch it.
   const own = new Set<JsonObject>();
-  for (const operation of operations) {
-    root = root && applyOne(root, operation, own);
-  }
+  for (const [i, operation] of operations.entries()) root = root && applyOne(root, operation, paths[i], own);
   for (const node of own) Object.freeze(node);
   return root;
 }
 
-function applyOne(base: JsonObject, operation: Operation, own: Set<JsonObject>): JsonObject | undefined {
-  const path = fromPointer(operation.path);
+function applyOne(
+  base: JsonObject,
+  operation: Operation,
+  path: Path | undefined,
+  own: Set<JsonObject>,
+): JsonObject | undefined {
   const key = path?.at(-1);
   if (!path || key === undefined || path.some((segment) => forbiddenKeys.has(segment))) return undefined;
   const root = writable(base, own);
@@ -119,10 +136,8 @@ export function toPointer(path: Path): string {
 export function fromPointer(pointer: string): Path | undefined {
   if (pointer === '') return [];
   if (!pointer.startsWith('/')) return undefined;
-  return pointer
-    .slice(1)
-    .split('/')
-    .map((segment) => segment.replaceAll('~1', '/').replaceAll('~0', '~'));
+  const path = pointer.slice(1).split('/');
+  return pointer.includes('~') ? path.map((segment) => segment.replaceAll('~1', '/').replaceAll('~0', '~')) : path;
 }
 
 /** Paths as they are shown and sent. */

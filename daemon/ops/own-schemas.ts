@@ -15,7 +15,15 @@ export function compileOwn(schema: AnySchema): ValidateFunction {
 export function compileParts(schema: AnySchema): (part: string) => ValidateFunction {
   const ajv = createOwn();
   ajv.addSchema(schema, 'own');
-  return (part) => ajv.getSchema(`own#/$defs/${part}`)!;
+  const compiled = new Map<string, ValidateFunction>();
+  return (part) => {
+    let validate = compiled.get(part);
+    if (!validate) {
+      validate = ajv.getSchema(`own#/$defs/${part}`)!;
+      compiled.set(part, validate);
+    }
+    return validate;
+  };
 }
 
 /** `options.schema.json` or `wire.schema.json`. */

@@ -73,7 +73,7 @@ export class SnapshotStore {
     const current = this.#current;
     if (!current) return this.#draftFirst(candidate, cause);
     const difference = compare(current.settings, candidate.settings);
-    const isNew = difference.operations.length > 0;
+    const isNew = difference.changed.length + difference.removed.length > 0;
     // The same values may have other origins now, which `explain` tells.
     if (!isNew) return { snapshot: { ...current, parts: candidate.parts }, isNew, difference };
     return { snapshot: this.#snapshot(candidate, cause, this.#nextRevision, difference), isNew, difference };

@@ -74,6 +74,7 @@ export class Session {
   readonly #pulse: Pulse;
   readonly #requests: OpenRequests;
   #hello: Hello | undefined;
+  #can = { patch: false, verify: false, observe: false };
   #isClosed = false;
   #isCanary = false;
   #failure: ReportedFailure | undefined;
@@ -127,12 +128,12 @@ export class Session {
 
   /** Looks on only: a command line, not a program that runs by the settings. */
   get isObserver(): boolean {
-    return this.#can('observe');
+    return this.#can.observe;
   }
 
   /** Wants to try candidates before they are committed. */
   get verifies(): boolean {
-    return this.isLive && this.#can('verify');
+    return this.isLive && this.#can.verify;
   }
 
   /** Gets a staged edition before the others do. */
@@ -153,7 +154,7 @@ export class Session {
     const { view, line, clock, onEvent } = this.#parts;
     const edition = this.#edition;
     if (!this.isLive || !edition || !this.#slot.wants(edition)) return;
-    const { frame } = view.delivery(edition, this.#can('patch') ? this.#slot.held : undefined);
+    const { frame } = view.delivery(edition, this.#can.patch ? this.#slot.held : undefined);
     this.#slot.sent(edition, clock.monotonic());
     line.write(frame);
     onEvent({ kind: 'sent', revision: edition.seen.revision }, this);
@@ -163,7 +164,7 @@ export class Session {
   tryOut(candidate: Edition, withinMs: number): Promise<Verdict> {
     const { view, line } = this.#parts;
     // While a snapshot is under way it is not known what the program will hold when it comes to this.
-    const held = this.#can('patch') && !this.#slot.inFlight ? this.#slot.held : undefined;
+    const held = this.#can.patch && !this.#slot.inFlight ? this.#slot.held : undefined;
     const verdict = this.#trials.verdict(candidate.nonce, withinMs, () => line.write(candidate.whole().frame));
     line.write(view.delivery(candidate, held).frame);
     return verdict;
@@ -227,10 +228,6 @@ export class Session {
     return this.#isCanary ? (staged ?? current) : current;
   }
 
-  #can(capability: string): boolean {
-    return this.#hello?.capabilities.includes(capability) ?? false;
-  }
-
   #receiveLive(type: keyof ToDaemon, data: ToDaemon[keyof ToDaemon]): void | Promise<void> {
     if (type === 'request') return this.#onRequest(data as Request);
     if (type === 'ack') this.#onAck(data as Ack);
@@ -252,6 +249,8 @@ export class Session {
       );
     }
     this.#hello = hello;
+    const can = (capability: string) => hello.capabilities.includes(capability);
+    this.#can = { patch: can('patch'), verify: can('verify'), observe: can('observe') };
     // It was one of the first to run what is staged, and lost us meanwhile.
     if (isOf(this.#parts.view.staged, hello.last)) this.#isCanary = true;
     const edition = this.#edition;

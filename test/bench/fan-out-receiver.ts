@@ -17,19 +17,25 @@ function onArrival(): void {
   process.send!(now());
 }
 
-if (kind === 'raw') {
-  await Promise.all(Array.from({ length: programs }, () => openRaw()));
-} else {
-  const configs = await Promise.all(Array.from({ length: programs }, () => connect({ socket: path })));
-  for (const config of configs) config.on('change', onArrival);
+// A listener's backlog has room for some hundreds at a time.
+for (let opened = 0; opened < programs; opened += 50) {
+  const batch = Array.from({ length: Math.min(50, programs - opened) }, () =>
+    kind === 'raw' ? openRaw() : openHotconf(),
+  );
+  await Promise.all(batch);
 }
 process.send!('ready');
+
+async function openHotconf(): Promise<void> {
+  const config = await connect({ socket: path, timeoutMs: 20_000 });
+  config.on('change', onArrival);
+}
 
 function openRaw(): Promise<void> {
   return new Promise((resolve) => {
     let kept = Buffer.alloc(0);
     let settings: JsonObject = {};
-    const socket = connectSocket(path, resolve);
+    const socket = connectSocket(path);
     socket.on('data', (piece) => {
       kept = Buffer.concat([kept, piece]);
       while (kept.length >= 4 && kept.length >= 4 + kept.readUInt32BE()) {
@@ -37,7 +43,10 @@ function openRaw(): Promise<void> {
         const { settings: whole, operations } = JSON.parse(kept.subarray(4, end).toString());
         settings = whole ?? applyPatch(settings, operations)!;
         kept = kept.subarray(end);
-        if (whole !== undefined) continue;
+        if (whole !== undefined) {
+          resolve();
+          continue;
+        }
         onArrival();
         socket.write(answer);
       }

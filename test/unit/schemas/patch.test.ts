@@ -4,6 +4,7 @@ import { Digester, murmur3 } from '../../../schemas/digest.ts';
 import { deepFreeze, isEqual, type JsonObject } from '../../../schemas/json.ts';
 import { applyPatch, compare, fromPointer, leavesOf, toPointer } from '../../../schemas/patch.ts';
 import { formatPath, overlap, parsePath, valueAt } from '../../../schemas/paths.ts';
+import { RunningDigest } from '../../../schemas/running-digest.ts';
 import { settings } from '../../support/arbitrary.ts';
 
 const frozen = settings.map((tree) => deepFreeze(tree));
@@ -81,6 +82,20 @@ describe('digests', () => {
         for (const tree of chain) {
           expect(digester.digest(tree, base)).equal(new Digester().digest(tree));
           base = tree;
+        }
+      }),
+    );
+  });
+
+  it('are the same when they run along patches, taken or not', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(frozen, fc.boolean()), { minLength: 2, maxLength: 8 }), (chain) => {
+        const running = new RunningDigest();
+        let held: JsonObject = deepFreeze({});
+        for (const [tree, isTaken] of chain) {
+          const within = compare(held, tree).operations.map(({ path }) => fromPointer(path)!);
+          expect(running.step(held, tree, within)).equal(new Digester().digest(tree));
+          if (isTaken) held = tree;
         }
       }),
     );
