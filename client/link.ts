@@ -30,7 +30,6 @@ export interface LinkParts extends Pick<InboxParts, 'adopt' | 'onRejected' | 'tr
 const welcomeWithinMs = 5_000;
 /** After a refusal that will not change by itself. */
 const refusedRetryMs = 60_000;
-const library = 'hotconf-node';
 
 /**
  * Keeps one session with the daemon, for ever: connects, says hello with what is held, takes snapshots one at a time,
@@ -108,7 +107,7 @@ export class LinkToDaemon {
       protocol: protocolVersion,
       name,
       pid: process.pid,
-      library,
+      library: 'hotconf-node',
       capabilities,
       ...(last && { last }),
     });
