@@ -39,23 +39,29 @@ export function describeConfig(name: string, kit: () => ConfigKit): void {
       expect(config.settings.features, 'what did not change stays the same object').equal(features);
     });
 
-    it('calls a watch handler only for its part, with next and previous, before the settings are visible', async () => {
+    it('calls a watch handler only for its part, with next, previous and all that comes with it, before the settings are visible', async () => {
       const config = await kit().open();
       const seen: unknown[] = [];
       config.watch(
         'database',
-        (next, previous) => void seen.push([next.url, previous.poolSize, config.settings.database.url === next.url]),
+        (next, previous, settings) =>
+          void seen.push([
+            next.url,
+            previous.poolSize,
+            settings.database === next,
+            config.settings.database.url === next.url,
+          ]),
       );
       const stop = config.watch('features', () => void seen.push('features'));
       config.watch('features.beta', (next, previous) => void seen.push([next, previous]));
       await commit('watched');
       await until('it is there', () => config.settings.database.url === 'watched');
-      expect(seen).deep.equal([['watched', 5, false]]);
+      expect(seen).deep.equal([['watched', 5, true, false]]);
       stop();
       await commit('watched', { beta: true });
       await until('it is there', () => config.settings.features.beta === true);
       expect(seen).deep.equal([
-        ['watched', 5, false],
+        ['watched', 5, true, false],
         [true, false],
       ]);
     });

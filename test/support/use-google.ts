@@ -4,8 +4,6 @@ import { startPubsub } from './pubsub/start.ts';
 import { LocalSecretManager, project, projectNumber } from './secret-manager/local-secret-manager.ts';
 import type { SecretPatch } from './secret-manager/secret-store.ts';
 
-// Google's libraries would look for a metadata server, which is not on this machine.
-process.env.METADATA_SERVER_DETECTION = 'none';
 let count = 0;
 
 /** Google on this machine, for one test: Secret Manager of its own, and a topic of its own in the suite's Pub/Sub. */

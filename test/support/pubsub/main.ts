@@ -2,8 +2,6 @@ import { PubSub } from '@google-cloud/pubsub';
 import { startPubsub } from './start.ts';
 
 // Pub/Sub on this machine with one topic: runs until it is stopped, and says where it is.
-// Google's libraries would look for a metadata server, which is not on this machine.
-process.env.METADATA_SERVER_DETECTION = 'none';
 const [project = 'demo-project', topic = 'secret-events'] = process.argv.slice(2);
 const server = await startPubsub();
 const client = new PubSub({ projectId: project, apiEndpoint: server.endpoint, emulatorMode: true });
