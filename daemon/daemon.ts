@@ -2,6 +2,8 @@ import { AdminServer } from './admin/admin-server.ts';
 import { ProgramRequests } from './admin/program-requests.ts';
 import { Reports } from './admin/reports.ts';
 import type { Actor, ReloadOutcome, ReloadRecord, Snapshot } from './model/snapshot.ts';
+import { Happenings } from './observe/happenings.ts';
+import { Lookouts } from './observe/lookouts.ts';
 import { type Clock, sleep, systemClock } from './ops/clock.ts';
 import { spareDescriptors } from './ops/descriptors.ts';
 import { Health } from './ops/health.ts';
@@ -13,7 +15,6 @@ import { Rulings } from './ops/rulings.ts';
 import { prepareRuntimeFolder } from './ops/runtime-folder.ts';
 import { SnapshotKeeper } from './ops/snapshot-keeper.ts';
 import { SocketGuard } from './ops/socket-guard.ts';
-import { adminSocket } from './ops/socket-paths.ts';
 import { StateStore } from './ops/state-store.ts';
 import { readVersion } from './ops/version.ts';
 import { CommitGate } from './reload/commit-gate.ts';
@@ -62,6 +63,8 @@ export class Daemon {
   readonly #reloader: Reloader;
   readonly #views: Views;
   readonly #rollout: Rollout;
+  readonly #happenings: Happenings;
+  readonly #lookouts: Lookouts;
   readonly #admin: AdminServer;
   readonly #rotation: Rotation;
   readonly #history: History;
@@ -76,12 +79,19 @@ export class Daemon {
     this.#parts = parts;
     const { options, log, env, redaction, clock } = parts;
     const { signal } = this.#stop;
+    const version = readVersion();
+    this.#happenings = new Happenings(log);
     const { schema, validate } = loadAppSchema(options.schema);
     const instance = () => this.#state.epoch;
     const onWatchHealth = () => this.#onWatchHealth();
     const sourceParts = { options, env, schema, redaction, clock, log, onWatchHealth, instance };
     this.#sources = createSources(sourceParts);
-    this.#health = new Health({ clock, log, onChange: (state) => this.#views.tellState(state) });
+    this.#health = new Health({
+      clock,
+      log,
+      onChange: (state) => this.#views.tellState(state),
+      onTrouble: (trouble, isOver) => this.#happenings.tell({ kind: isOver ? 'recovery' : 'trouble', trouble }),
+    });
     const requests = new ProgramRequests({
       views: options.views,
       reports: () => this.reports,
@@ -104,6 +114,17 @@ export class Daemon {
     prepareRuntimeFolder(options.runtimeDir, this.#views.groups);
     this.#state = StateStore.open(options.stateDir);
     const onUnsaved = (error: unknown) => this.#onUnsaved(error);
+    this.#lookouts = new Lookouts({
+      ...parts,
+      version,
+      happenings: this.#happenings,
+      head: this.#state,
+      sources: this.#sources,
+      programs: () => this.#views.programs,
+      current: () => this.#store.current,
+      isStale: (sourceId) => this.#health.staleness(sourceId) !== undefined,
+      onAuditProblem: (problem) => this.#health.setDegraded('audit', problem),
+    });
     this.#history = new History({ state: this.#state, redaction, onUnsaved });
     this.#keeper = new SnapshotKeeper({
       options,
@@ -165,7 +186,7 @@ export class Daemon {
     });
     this.reports = new Reports({
       options,
-      version: readVersion(),
+      version,
       schema,
       store: this.#store,
       sources: this.#sources,
@@ -175,17 +196,23 @@ export class Daemon {
       pins,
       history: (limit) => this.#state.records(limit),
       clock,
+      isStopping: () => signal.aborted,
     });
     this.#admin = new AdminServer({
-      path: adminSocket(options),
+      ...parts,
       reports: this.reports,
+      happenings: this.#happenings,
+      meters: this.#lookouts.meters,
+      intend: (...intent) => this.#lookouts.audit.intend(...intent),
+      isReloading: (acceptMissing) => this.#reloader.isReloadingAll(acceptMissing),
       reload: (actor, acceptMissing) => this.reload(actor, acceptMissing),
       rollback: (...asked) => this.rollback(...asked),
       unpin: (actor) => this.#reloader.unpin(actor, signal),
       preview: () => this.#reloader.preview(signal),
       allAnswered: () => this.#views.allAnswered(answersWithinMs),
-      rotate: (request) => this.#rotation.rotate(request, { cause: 'operator' }),
-      log,
+      rotate: (...asked) => this.#rotation.rotate(...asked),
+      peerOf: (socket) => this.#views.doorkeeper.peerOf(socket),
+      onTokenProblem: (problem) => this.#health.setDegraded('tokens', problem),
     });
   }
 
@@ -193,16 +220,18 @@ export class Daemon {
   async start(): Promise<Snapshot> {
     const { clock } = this.#parts;
     this.#started.push(() => this.#state.close());
+    this.#started.push(() => this.#lookouts.stop());
     this.#started.push(() => this.#keeper.close());
     for (const source of this.#sources) this.#started.push(() => source.close());
     try {
+      this.#happenings.tell({ kind: 'started', version: this.reports.version });
+      await this.#startPart(this.#admin);
       const isKept = this.#restore();
       const live = this.#goLive(isKept);
       this.#running = live;
       await (isKept ? Promise.race([live, sleep(clock, serveKeptAfterMs)]) : live);
       this.#health.setProblems(this.#reloader.problems());
       await this.#startPart(this.#views);
-      await this.#startPart(this.#admin);
       await this.#startPart(this.#guard());
       this.#running = live.then(() => this.#reloader.run(this.#stop.signal));
       return this.#store.current!;
@@ -228,6 +257,7 @@ export class Daemon {
   }
 
   async stop(): Promise<void> {
+    if (!this.#stop.signal.aborted) this.#happenings.tell({ kind: 'stopping' });
     this.#stop.abort();
     await this.#running.catch(() => {});
     for (const stop of this.#started.splice(0).reverse()) await stop();
@@ -289,14 +319,16 @@ export class Daemon {
     await part.start();
   }
 
-  #onReload(record: ReloadRecord, outcome: ReloadOutcome): void {
+  #onReload(given: ReloadRecord, outcome: ReloadOutcome): void {
     const { log, options } = this.#parts;
+    const record = this.#history.cleaned(given);
     const { environment } = options;
     const { secretsLoaded } = this.#store;
     for (const { level, event, message, fields } of describeReloadEnd(record, outcome))
       log(level, event, message, { ...fields, environment, secretsLoaded });
     this.#health.setProblems(this.#reloader.problems());
     if (this.#history.add(record)) this.#health.setDegraded('state', undefined);
+    this.#happenings.tell({ kind: 'reload', record, outcome });
   }
 
   #onWatchHealth(): void {
@@ -314,6 +346,8 @@ export class Daemon {
   #onSession(event: SessionEvent, session: Session): void {
     const line = describeSessionEvent(event, session);
     if (line) this.#parts.log(line.level, line.event, line.message, line.fields);
+    const sinceCommitMs = event.kind === 'accepted' ? this.#views.sincePublished(event.revision, session) : undefined;
+    this.#happenings.tell({ kind: 'session', event, session, sinceCommitMs });
     this.#rollout.onSession(event, session);
   }
 }

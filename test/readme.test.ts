@@ -45,7 +45,7 @@ describe('the README', () => {
     text
       .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g, 'TIME')
       .replace(/\d+(\.\d+)? (ms|s|m)\b/g, 'AGE')
-      .replace(/pid \d+/g, 'pid N')
+      .replace(/(pid|uid) \d+/g, '$1 N')
       .replaceAll(`${scratch().folder}/`, '');
 
   it('shows the screen that a start gives', async () => {

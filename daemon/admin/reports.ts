@@ -14,6 +14,8 @@ import type { SnapshotStore } from '../reload/snapshot-store.ts';
 import type { Rollout } from '../serve/rollout.ts';
 import type { Views } from '../serve/views.ts';
 import type { Source } from '../sources/source.ts';
+import { describeClient } from './describe-client.ts';
+import { reportHealth } from './health-report.ts';
 
 export interface ReportsParts {
   readonly options: Options;
@@ -28,6 +30,7 @@ export interface ReportsParts {
   /** Newest first. */
   readonly history: (limit?: number) => readonly ReloadRecord[];
   readonly clock: Clock;
+  readonly isStopping: () => boolean;
 }
 
 /** What the daemon tells about itself. Answers are JSON and hold no secret value. */
@@ -36,6 +39,10 @@ export class Reports {
 
   constructor(parts: ReportsParts) {
     this.#parts = parts;
+  }
+
+  get version(): string {
+    return this.#parts.version;
   }
 
   summary() {
@@ -101,30 +108,20 @@ export class Reports {
     };
   }
 
+  /** For everybody: names and numbers. */
+  health() {
+    return reportHealth(this.#parts);
+  }
+
   clients() {
     return this.#parts.views.servers.flatMap(({ view, sessions }) =>
-      sessions.map((session) => ({
-        session: session.id,
-        name: session.name,
-        pid: session.pid,
-        ...(session.peer && { uid: session.peer.uid }),
-        view: view.name,
-        observer: session.isObserver,
-        verifies: session.verifies,
-        canary: session.isCanary,
-        revision: session.held ?? 0,
-        state: session.state,
-        rejection: session.lastNack
-          ? { code: session.lastNack.code, paths: [...session.lastNack.paths], message: session.lastNack.message }
-          : null,
-        failure: session.failure ?? null,
-      })),
+      sessions.map((session) => describeClient(session, view.name)),
     );
   }
 
   /** Newest first. */
-  history(): readonly ReloadRecord[] {
-    return this.#parts.history();
+  history(limit?: number): readonly ReloadRecord[] {
+    return this.#parts.history(limit);
   }
 
   /** The settings, or what a view sees of them, with every secret replaced. */
@@ -173,7 +170,7 @@ export class Reports {
   }
 
   #sources() {
-    return this.#parts.sources.map(({ id, kind, describes, watchHealth, counts }) => {
+    return this.#parts.sources.map(({ id, kind, describes, watchHealth, heardAt, counts }) => {
       const stale = this.#parts.health.staleness(id);
       return {
         id,
@@ -182,6 +179,7 @@ export class Reports {
         state: stale ? ('stale' as const) : ('current' as const),
         watch: watchHealth.mode,
         problem: stale ?? null,
+        heardAt: heardAt === undefined ? null : new Date(heardAt).toISOString(),
         counts,
       };
     });

@@ -1,4 +1,5 @@
 import { request } from 'node:http';
+import type { DaemonErrorCode } from '../../schemas/errors.ts';
 import { DaemonError, systemCode } from '../model/errors.ts';
 import { findOptionsFile, loadOptions } from '../ops/options-file.ts';
 import { adminSocket } from '../ops/socket-paths.ts';
@@ -20,16 +21,22 @@ export async function askDaemon<T>(
   const socketPath = adminSocket(loadOptions(findOptionsFile(options.config, env), env));
   try {
     const answer = await send<T>(socketPath, route, body);
-    if (answer.status === 404 || answer.status >= 500) {
-      throw new DaemonError(
-        'refused',
-        (answer.body as { message?: string }).message ?? `the daemon answered ${answer.status}`,
-      );
+    const code = codeOf(answer.status);
+    if (code) {
+      const { message } = answer.body as { message?: string };
+      throw new DaemonError(code, message ?? `the daemon answered ${answer.status}`);
     }
     return answer;
   } catch (error) {
     throw explain(error, socketPath);
   }
+}
+
+/** What an answer means that is none to the question; `undefined` for one that is. */
+function codeOf(status: number): DaemonErrorCode | undefined {
+  if (status === 429) return 'rate_limited';
+  if (status === 403) return 'not_permitted';
+  return status === 404 || status >= 500 ? 'refused' : undefined;
 }
 
 function send<T>(socketPath: string, path: string, body: unknown): Promise<AdminAnswer<T>> {

@@ -35,8 +35,6 @@ async function run(shared: SharedOptions, io: Io): Promise<number> {
   });
   process.title = 'hotconf';
   const daemon = new Daemon({ options, env: io.env, log, redaction });
-  for (const option of options.inactive)
-    log('warn', 'option_inactive', `${option} has no effect in this version`, { option });
   const stopped = untilStopped(daemon, log);
   const starting = startHeld(daemon);
   const snapshot = await Promise.race([starting, stopped.then(() => undefined)]);

@@ -91,6 +91,10 @@ export interface ReloadRecord {
   /** What the sources say is not served: this revision is pinned. */
   readonly pinned?: number;
   readonly durationMs: number;
+  /** The sources that were looked at. */
+  readonly sources?: readonly string[];
+  /** Milliseconds from the first sign of a change to the end of this reload, where a change was what started it. */
+  readonly sinceChangeMs?: number;
   readonly changed: readonly string[];
   readonly removed: readonly string[];
   readonly error?: {

@@ -109,7 +109,8 @@ function notificationOptions(
   };
 }
 
-function endpoint(text: string): Endpoint {
+/** `host:port`; the host of IPv6 in brackets. */
+export function endpoint(text: string): Endpoint {
   const [, host = '', port] = /^(.*):(\d+)$/.exec(text) ?? [];
   const bare = host.replace(/^\[(.*)\]$/, '$1');
   return { host: bare, port: Number(port), isLoopback: /^(localhost|127(\.\d+){3}|::1)$/.test(bare) };

@@ -3,19 +3,32 @@ import type { DaemonError } from '../model/errors.ts';
 import { type Clock, timestamp } from './clock.ts';
 import type { Log } from './log.ts';
 
+/** One thing that is wrong now. */
+export interface Trouble {
+  /** `source:<id>`, or what else it concerns: `watch`, `state`, `audit`, ... */
+  readonly key: string;
+  readonly message: string;
+  /** ISO 8601. */
+  readonly since: string;
+  /** The error's code, where it is a source's. */
+  readonly code?: string;
+}
+
 export interface HealthParts {
   readonly clock: Clock;
   readonly log: Log;
   /** Called when the state is another one. */
   readonly onChange: (state: DaemonState) => void;
+  /** Called when something begins to be wrong, is wrong in another way, or is over. */
+  readonly onTrouble?: (trouble: Trouble, isOver: boolean) => void;
 }
+
+const sourcePrefix = 'source:';
 
 /** What is wrong now: stale sources, and what else makes the daemon less than it should be. */
 export class Health {
   readonly #parts: HealthParts;
-  #problems: ReadonlyMap<string, DaemonError> = new Map();
-  readonly #degraded = new Map<string, string>();
-  readonly #since = new Map<string, string>();
+  readonly #troubles = new Map<string, Trouble>();
   #state: DaemonState;
 
   constructor(parts: HealthParts) {
@@ -27,29 +40,32 @@ export class Health {
     return this.#state;
   }
 
+  /** Everything that is wrong. */
+  get troubles(): readonly Trouble[] {
+    return [...this.#troubles.values()];
+  }
+
   /** Since when a source is stale, and why; `undefined` for one that is well. */
   staleness(sourceId: string): { since: string; code: string; message: string } | undefined {
-    const problem = this.#problems.get(sourceId);
-    return problem && { since: this.#since.get(sourceId)!, code: problem.code, message: problem.message };
+    const trouble = this.#troubles.get(sourcePrefix + sourceId);
+    return trouble && { since: trouble.since, code: trouble.code!, message: trouble.message };
   }
 
   /** Why the daemon is degraded, for people. */
   get reasons(): readonly string[] {
-    return [...this.#degraded.values()];
+    return this.troubles.filter(({ key }) => !key.startsWith(sourcePrefix)).map(({ message }) => message);
   }
 
   setProblems(problems: ReadonlyMap<string, DaemonError>): void {
-    const { clock, log } = this.#parts;
-    const before = this.#problems;
-    this.#problems = new Map(problems);
+    const { log } = this.#parts;
     for (const [sourceId, { code, message }] of problems) {
-      if (before.get(sourceId)?.message === message) continue;
-      if (!before.has(sourceId)) this.#since.set(sourceId, timestamp(clock));
+      if (!this.#set(sourcePrefix + sourceId, message, code)) continue;
       log('warn', 'source_stale', `${sourceId} keeps its last good values: ${message}`, { sourceId, errorType: code });
     }
-    for (const sourceId of before.keys()) {
+    for (const key of [...this.#troubles.keys()].filter((name) => name.startsWith(sourcePrefix))) {
+      const sourceId = key.slice(sourcePrefix.length);
       if (problems.has(sourceId)) continue;
-      this.#since.delete(sourceId);
+      this.#set(key, undefined);
       log('info', 'source_recovered', `${sourceId} is current again`, { sourceId });
     }
     this.#update();
@@ -57,15 +73,29 @@ export class Health {
 
   /** Sets or clears one reason for being degraded. */
   setDegraded(what: string, reason: string | undefined): void {
-    if (this.#degraded.get(what) === reason) return;
-    if (reason === undefined) this.#degraded.delete(what);
-    else this.#degraded.set(what, reason);
-    this.#update();
+    if (this.#set(what, reason)) this.#update();
+  }
+
+  /** False when nothing is new. */
+  #set(key: string, message: string | undefined, code?: string): boolean {
+    const { clock, onTrouble = () => {} } = this.#parts;
+    const before = this.#troubles.get(key);
+    if (before?.message === message) return false;
+    if (message === undefined) {
+      this.#troubles.delete(key);
+      onTrouble(before!, true);
+    } else {
+      const trouble = { key, message, since: before?.since ?? timestamp(clock), ...(code && { code }) };
+      this.#troubles.set(key, trouble);
+      onTrouble(trouble, false);
+    }
+    return true;
   }
 
   #update(): void {
-    const sources = [...this.#problems].map(([id, { code }]) => ({ id, code }));
-    const kind = sources.length > 0 ? 'stale' : this.#degraded.size > 0 ? 'degraded' : 'ready';
+    const stale = this.troubles.filter(({ key }) => key.startsWith(sourcePrefix));
+    const sources = stale.map(({ key, code }) => ({ id: key.slice(sourcePrefix.length), code: code! }));
+    const kind = sources.length > 0 ? 'stale' : this.#troubles.size > 0 ? 'degraded' : 'ready';
     if (kind === this.#state.kind && JSON.stringify(sources) === JSON.stringify(this.#state.sources)) return;
     const since = kind === this.#state.kind ? this.#state.since : timestamp(this.#parts.clock);
     this.#state = { kind, since, sources };

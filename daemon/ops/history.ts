@@ -23,12 +23,12 @@ export class History {
     this.#parts = parts;
   }
 
-  /** False when it could not be saved. */
+  /** Takes a record that is {@link cleaned}. False when it could not be saved. */
   add(record: ReloadRecord): boolean {
     const { state } = this.#parts;
     return this.#try(() => {
       const delivery = record.outcome === 'committed' ? this.#early.get(record.revision) : undefined;
-      const id = state.addRecord(this.#cleaned(delivery ? { ...record, delivery } : record));
+      const id = state.addRecord(delivery ? { ...record, delivery } : record);
       this.#early.clear();
       if (record.outcome !== 'committed') return;
       this.#committed.set(record.revision, id);
@@ -44,8 +44,8 @@ export class History {
     else this.#try(() => this.#parts.state.setDelivery(id, delivery));
   }
 
-  /** A reason and an error are words of others, and are kept on disk. */
-  #cleaned(record: ReloadRecord): ReloadRecord {
+  /** A record that may be shown and kept: a reason and an error are words of others. */
+  cleaned(record: ReloadRecord): ReloadRecord {
     const { reason, by, error } = record;
     return { ...record, ...(this.#parts.redaction.cleanValue({ reason, by, error }) as Partial<ReloadRecord>) };
   }

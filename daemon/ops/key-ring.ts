@@ -1,4 +1,5 @@
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DaemonError, systemCode } from '../model/errors.ts';
 
@@ -6,11 +7,24 @@ import { DaemonError, systemCode } from '../model/errors.ts';
 export type KeyRing = readonly Buffer[];
 
 const keyBytes = 32;
-const credential = 'lkg-key';
 
-/** Where the key comes from: systemd's credential `lkg-key`, or else the file of the options; `undefined` for neither. */
-export function findKeyFile(keyFile: string | undefined, env: NodeJS.ProcessEnv): string | undefined {
-  return credentialFile(env) ?? keyFile;
+/** What a key is for: the name of its systemd credential. */
+export type KeyName = 'lkg-key' | 'audit-key' | 'alert-key';
+
+/** Where a key comes from: systemd's credential of its name, or else a file; `undefined` for neither. */
+export function findKeyFile(name: KeyName, keyFile: string | undefined, env: NodeJS.ProcessEnv): string | undefined {
+  return credentialFile(name, env) ?? keyFile;
+}
+
+/** The first key of a file, which is made where it is missing. Throws `key_unusable`. */
+export function readOrMakeKey(file: string): Buffer {
+  try {
+    if (!existsSync(file))
+      writeFileSync(file, `${randomBytes(keyBytes).toString('base64')}\n`, { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    throw unusable(file, `cannot be made: ${systemCode(error)}`, 'make its folder writable for this user');
+  }
+  return readKeyRing(file)[0]!;
 }
 
 /**
@@ -30,9 +44,9 @@ export function readKeyRing(file: string): KeyRing {
   throw unusable(file, `holds no key: ${keyBytes} random bytes, raw or a line of base64 for each`, mend);
 }
 
-function credentialFile({ CREDENTIALS_DIRECTORY: folder }: NodeJS.ProcessEnv): string | undefined {
+function credentialFile(name: KeyName, { CREDENTIALS_DIRECTORY: folder }: NodeJS.ProcessEnv): string | undefined {
   if (!folder) return undefined;
-  const file = join(folder, credential);
+  const file = join(folder, name);
   try {
     closeSync(openSync(file, 'r'));
     return file;
@@ -41,25 +55,26 @@ function credentialFile({ CREDENTIALS_DIRECTORY: folder }: NodeJS.ProcessEnv): s
   }
 }
 
-function readSecretFile(file: string): Buffer {
+/** A file that only its owner may read. Throws `code` where it is not. */
+export function readSecretFile(file: string, code: 'key_unusable' | 'token_unusable' = 'key_unusable'): Buffer {
+  const refuse = (what: string, mend: string) => new DaemonError(code, what, { subject: file, mend });
   let handle: number;
   try {
-    handle = openSync(file, 'r');
+    // A FIFO must not hold us up.
+    handle = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    throw unusable(
-      file,
-      `cannot be read: ${systemCode(error)}`,
-      `head -c ${keyBytes} /dev/urandom | base64 > ${file}; chmod 0600 ${file}`,
-    );
+    const mend = `head -c ${keyBytes} /dev/urandom | base64 > ${file}; chmod 0600 ${file}`;
+    throw refuse(`cannot be read: ${systemCode(error)}`, mend);
   }
   try {
-    const { mode, uid } = fstatSync(handle);
+    const stats = fstatSync(handle);
     const own = process.getuid?.();
+    if (!stats.isFile()) throw refuse('is not a regular file', 'name a file');
     // systemd gives credentials to the service's user alone, by an ACL that shows as the group's rights.
-    const others = file.endsWith(`/${credential}`) ? 0o007 : 0o077;
-    if ((mode & others) !== 0) throw unusable(file, 'can be read by others', `chmod 0600 ${file}`);
-    if (own !== undefined && uid !== 0 && uid !== own)
-      throw unusable(file, `belongs to uid ${uid}`, `chown it to uid ${own}`);
+    const others = /\/(lkg|audit|alert)-key$/.test(file) ? 0o007 : 0o077;
+    if ((stats.mode & others) !== 0) throw refuse('can be read by others', `chmod 0600 ${file}`);
+    if (own !== undefined && stats.uid !== 0 && stats.uid !== own)
+      throw refuse(`belongs to uid ${stats.uid}`, `chown it to uid ${own}`);
     return readFileSync(handle);
   } finally {
     closeSync(handle);

@@ -1,10 +1,10 @@
 import { dirname, resolve } from 'node:path';
-import { isObject } from '../../schemas/json.ts';
 import { type Path, parsePath } from '../../schemas/paths.ts';
 import { defaultRuntimeFolder } from '../../schemas/runtime-folder.ts';
 import { DaemonError } from '../model/errors.ts';
 import type { Format } from '../model/format.ts';
 import { parseDuration, parseSize } from '../model/units.ts';
+import { type AdminOptions, type AlertOptions, adminOptions, alertOptions } from './admin-options.ts';
 import { type GcpOptions, gcpOptions } from './gcp-options.ts';
 import { type RolloutOptions, rolloutOptions, type ViewOptions, viewOptions } from './view-options.ts';
 
@@ -62,14 +62,13 @@ export interface Options {
   readonly lastKnownGood: { readonly keyFile?: string; readonly keep: number };
   readonly views: readonly ViewOptions[];
   readonly rollout: RolloutOptions;
-  readonly admin: { readonly socket: string };
+  readonly admin: AdminOptions;
+  readonly alerts: AlertOptions;
   readonly log: { readonly level: string; readonly format: 'auto' | 'text' | 'json' };
   readonly fileModeCheck: FileModeCheck;
   /** What to do without a way to know who connects: not start, go on, or not even look. */
   readonly peerAuth: 'required' | 'preferred' | 'off';
   readonly limits: Limits;
-  /** Options that are valid but that this version does not act on yet; told at start. */
-  readonly inactive: readonly string[];
 }
 
 // The document has passed options.schema.json, so its shape is known; only its defaults are not there.
@@ -81,7 +80,17 @@ export function resolveOptions(file: string, document: Document, env: NodeJS.Pro
   const folder = dirname(file);
   const environment = readEnvironment(document, env);
   const inFolder = (path: string) => resolve(folder, path);
-  const { sources, reload = {}, limits = {}, log = {}, views, rollout = {}, lastKnownGood = {}, admin } = document;
+  const {
+    sources,
+    reload = {},
+    limits = {},
+    log = {},
+    views,
+    rollout = {},
+    lastKnownGood = {},
+    admin,
+    alerts,
+  } = document;
   const ms = (text: string) => parseDuration(text)!;
   return {
     file,
@@ -112,7 +121,8 @@ export function resolveOptions(file: string, document: Document, env: NodeJS.Pro
     },
     views: viewOptions(views, file),
     rollout: rolloutOptions(rollout, file, ms),
-    admin: { socket: admin?.socket ?? 'admin.sock' },
+    admin: adminOptions(admin, folder, file, ms),
+    alerts: alertOptions(alerts, folder, file),
     log: { level: log.level ?? 'info', format: log.format ?? 'auto' },
     fileModeCheck: readModeCheck(document.fileModeCheck ?? 'auto', environment),
     peerAuth: document.peerAuth ?? 'preferred',
@@ -124,7 +134,6 @@ export function resolveOptions(file: string, document: Document, env: NodeJS.Pro
       clients: limits.clients ?? 4096,
       clientsPerUid: limits.clientsPerUid ?? 1024,
     },
-    inactive: inactiveOptions(document),
   };
 }
 
@@ -177,10 +186,4 @@ function settingsPath(text: string, subject: string): Path {
     subject,
     mend: 'write it like database.url',
   });
-}
-
-function inactiveOptions(document: Document): string[] {
-  const inactive = isObject(document.alerts) ? ['alerts'] : [];
-  if (document.admin?.http) inactive.push('admin.http');
-  return inactive;
 }

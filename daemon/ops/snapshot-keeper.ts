@@ -85,7 +85,7 @@ export class SnapshotKeeper {
   #open(): LastKnownGood | undefined {
     const { options, env, state, clock, log, onProblem } = this.#parts;
     const { keyFile, keep } = options.lastKnownGood;
-    const file = findKeyFile(keyFile, env);
+    const file = findKeyFile('lkg-key', keyFile, env);
     if (!file) {
       const level = options.environment === 'development' ? 'info' : 'warn';
       const mend = 'set lastKnownGood.keyFile, or give the systemd credential lkg-key';

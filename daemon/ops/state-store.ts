@@ -115,6 +115,15 @@ export class StateStore {
     this.#write('generation', String(generation));
   }
 
+  /** The last record of the audit log: its number, and what the next one is bound to. */
+  get auditHead(): { readonly seq: number; readonly hmac: string } {
+    return JSON.parse(this.#read('auditHead') ?? '{"seq":0,"hmac":""}');
+  }
+
+  set auditHead(head: { readonly seq: number; readonly hmac: string }) {
+    this.#write('auditHead', JSON.stringify(head));
+  }
+
   /** The newest records, newest first. */
   records(limit = keptRecords): ReloadRecord[] {
     const rows = this.#db.prepare('SELECT record FROM history ORDER BY id DESC LIMIT ?').all(limit);

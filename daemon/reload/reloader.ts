@@ -32,6 +32,14 @@ export interface ReloaderParts {
 
 type Request = LoadRequest & Licence;
 
+/** What a reload looked at, and since when it was known to have changed, on the monotonic clock. */
+interface LookedAt {
+  readonly sources?: readonly string[];
+  readonly changedAt?: number | undefined;
+}
+
+const roundMs = (ms: number) => Math.round(ms * 100) / 100;
+
 /** How long a file may be missing or half-written. */
 const graceMs = 1_000;
 /** How long an automatic reload waits for a source that does not answer: it holds up the others. */
@@ -73,9 +81,10 @@ export class Reloader {
   async run(signal: AbortSignal): Promise<void> {
     const { settle, clock, minIntervalMs } = this.#parts;
     for await (const burst of settle.bursts(signal)) {
-      await this.#exclusive(() =>
-        this.#reload(burst.sourceIds, this.#request(), { cause: this.#causeOf(burst) }, signal),
-      );
+      await this.#exclusive(() => {
+        const actor = { cause: this.#causeOf(burst) };
+        return this.#reload(burst.sourceIds, this.#request(), actor, signal, burst.firstAt);
+      });
       // What is hinted meanwhile waits in the settle window.
       await sleep(clock, minIntervalMs, signal);
     }
@@ -87,7 +96,7 @@ export class Reloader {
    */
   reloadAll(actor: Actor, signal: AbortSignal, acceptMissing = false): Promise<ReloadOutcome> {
     const isOperator = actor.cause !== 'client';
-    const name = `${isOperator} ${acceptMissing}`;
+    const name = fullName(isOperator, acceptMissing);
     let full = this.#full.get(name);
     if (!full) {
       const endsPin = isOperator && actor.cause !== 'start';
@@ -107,6 +116,11 @@ export class Reloader {
     return full;
   }
 
+  /** An operator's {@link reloadAll} would join one. */
+  isReloadingAll(acceptMissing: boolean): boolean {
+    return this.#full.has(fullName(true, acceptMissing));
+  }
+
   /** Reads what was hinted of these sources now, without waiting for the settle window. */
   reloadNow(sourceIds: ReadonlySet<string>, actor: Actor, signal: AbortSignal): Promise<ReloadOutcome> {
     const request = this.#request({ patienceMs: this.#askedPatienceMs });
@@ -120,7 +134,8 @@ export class Reloader {
   rollback(to: number, expect: number | undefined, actor: Omit<Actor, 'cause'>): Promise<ReloadOutcome> {
     return this.#exclusive(async () => {
       const { store, partsOf } = this.#parts;
-      const { revision } = store.current!;
+      if (!store.current) throw new DaemonError('not_reachable', 'nothing is served yet');
+      const { revision } = store.current;
       if (expect !== undefined && expect !== revision)
         throw new DaemonError('revision_conflict', `revision ${revision} is served, not ${expect}`, {
           mend: 'look again',
@@ -222,6 +237,7 @@ export class Reloader {
     request: Request,
     actor: Actor,
     signal: AbortSignal,
+    changedAt?: number,
   ): Promise<ReloadOutcome> {
     const load = async () => {
       const loading = this.#layers.load(sourceIds, request, signal);
@@ -230,7 +246,8 @@ export class Reloader {
         ? this.#commit(this.#layers.newest, request, actor, signal)
         : this.#commitBest(sourceIds, request, actor, signal);
     };
-    const outcome = await this.#recorded(actor, load, (error) => this.#layers.reject(sourceIds, error));
+    const onRejected = (error: DaemonError) => this.#layers.reject(sourceIds, error);
+    const outcome = await this.#recorded(actor, load, onRejected, { sources: [...sourceIds], changedAt });
     if (outcome.kind !== 'rejected') this.#retry.worked();
     else if (mayPass.has(outcome.error.code)) this.#retry.failed();
     return outcome;
@@ -241,6 +258,7 @@ export class Reloader {
     actor: Actor,
     task: () => Promise<ReloadOutcome>,
     onRejected: (error: DaemonError) => void = () => {},
+    { sources, changedAt }: LookedAt = {},
   ): Promise<ReloadOutcome> {
     const { clock, onStart, onEnd } = this.#parts;
     const startedAt = clock.monotonic();
@@ -251,7 +269,12 @@ export class Reloader {
       return { kind: 'rejected', error: thrown instanceof DaemonError ? thrown : asBug() };
     });
     if (outcome.kind === 'rejected') onRejected(outcome.error);
-    onEnd(this.#record(outcome, actor, clock.monotonic() - startedAt), outcome);
+    const now = clock.monotonic();
+    const looked = {
+      ...(sources && { sources }),
+      ...(changedAt !== undefined && { sinceChangeMs: roundMs(now - changedAt) }),
+    };
+    onEnd({ ...this.#record(outcome, actor, now - startedAt), ...looked }, outcome);
     return outcome;
   }
 
@@ -312,7 +335,7 @@ export class Reloader {
       epoch: store.epoch,
       ...actor,
       ...(pins.pin && { pinned: pins.pin.revision }),
-      durationMs: Math.round(durationMs * 100) / 100,
+      durationMs: roundMs(durationMs),
       changed: isCommit ? outcome.snapshot.changed : [],
       removed: isCommit ? outcome.snapshot.removed : [],
       ...(outcome.kind === 'rejected' && { error: factsOf(outcome.error) }),
@@ -325,6 +348,8 @@ export class Reloader {
     return kinds.every((kind) => kind === 'env') ? 'env' : 'file';
   }
 }
+
+const fullName = (isOperator: boolean, acceptMissing: boolean) => `${isOperator} ${acceptMissing}`;
 
 function factsOf({ code, message, facts }: DaemonError): NonNullable<ReloadRecord['error']> {
   const { issues = [], rejectedBy } = facts;

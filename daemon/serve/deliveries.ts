@@ -34,6 +34,11 @@ export class Deliveries {
     for (const oldest of this.#open.keys()) if (this.#open.size > keptRevisions) this.#open.delete(oldest);
   }
 
+  /** When a revision was published, on the monotonic clock; `undefined` for one that is long gone. */
+  publishedAt(revision: number): number | undefined {
+    return this.#open.get(revision)?.publishedAt;
+  }
+
   sent(revision: number): void {
     this.#outstanding++;
     const open = this.#open.get(revision);

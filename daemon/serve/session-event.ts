@@ -4,6 +4,8 @@ import type { Nack } from '../../schemas/wire.ts';
 export type SessionEvent =
   | { readonly kind: 'joined' }
   | { readonly kind: 'sent'; readonly revision: number }
+  /** A revision was overtaken by a newer one before it could be sent. */
+  | { readonly kind: 'conflated'; readonly revision: number }
   | { readonly kind: 'accepted'; readonly revision: number; readonly applyMs: number; readonly waitedMs: number }
   | { readonly kind: 'rejected'; readonly nack: Nack }
   /** What was sent will not be answered any more. */

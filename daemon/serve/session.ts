@@ -78,6 +78,7 @@ export class Session {
   #isClosed = false;
   #isCanary = false;
   #failure: ReportedFailure | undefined;
+  #joinedAt = 0;
 
   constructor(parts: SessionParts) {
     this.id = parts.id;
@@ -131,6 +132,11 @@ export class Session {
     return this.#can.observe;
   }
 
+  /** On the monotonic clock. */
+  get joinedAt(): number {
+    return this.#joinedAt;
+  }
+
   /** Wants to try candidates before they are committed. */
   get verifies(): boolean {
     return this.isLive && this.#can.verify;
@@ -153,7 +159,10 @@ export class Session {
   offer(): void {
     const { view, line, clock, onEvent } = this.#parts;
     const edition = this.#edition;
-    if (!this.isLive || !edition || !this.#slot.wants(edition)) return;
+    if (!this.isLive || !edition) return;
+    const overtaken = this.#slot.queue(edition);
+    if (overtaken) onEvent({ kind: 'conflated', revision: overtaken.seen.revision }, this);
+    if (!this.#slot.wants(edition)) return;
     const { frame } = view.delivery(edition, this.#can.patch ? this.#slot.held : undefined);
     this.#slot.sent(edition, clock.monotonic());
     line.write(frame);
@@ -256,6 +265,7 @@ export class Session {
     const edition = this.#edition;
     const hasIt = isOf(edition, hello.last);
     if (hasIt) this.#slot.hold(hello.last!);
+    this.#joinedAt = this.#parts.clock.monotonic();
     this.#send('welcome', this.#welcome(hasIt, edition?.position));
     this.#parts.onEvent({ kind: 'joined' }, this);
     this.offer();

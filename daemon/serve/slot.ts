@@ -19,6 +19,7 @@ export class Slot {
   #offered: string | undefined;
   #sentRevision = 0;
   #rejection: Nack | undefined;
+  #waiting: Edition | undefined;
 
   get inFlight(): InFlight | undefined {
     return this.#inFlight;
@@ -45,7 +46,16 @@ export class Slot {
     return this.#held?.digest !== edition.seen.digest || this.#held.epoch !== edition.seen.epoch;
   }
 
+  /** An edition waits for the slot to be free; returns the one that it overtakes, if another was waiting. */
+  queue(edition: Edition): Edition | undefined {
+    if (!this.#inFlight || edition.nonce === this.#offered || edition.nonce === this.#waiting?.nonce) return undefined;
+    const overtaken = this.#waiting;
+    this.#waiting = edition;
+    return overtaken;
+  }
+
   sent(edition: Edition, sentAt: number): void {
+    this.#waiting = undefined;
     this.#inFlight = { edition, sentAt };
     this.#offered = edition.nonce;
     this.#sentRevision = edition.seen.revision;

@@ -141,6 +141,12 @@ export class Views {
     return { asked: trying.length, rejectedBy, silent };
   }
 
+  /** Milliseconds from the commit of a revision, or from when the program joined if that was later, until now. */
+  sincePublished(revision: number, { joinedAt }: Session): number {
+    const now = this.#parts.clock.monotonic();
+    return now - Math.max(this.#deliveries.publishedAt(revision) ?? now, joinedAt);
+  }
+
   /** Resolves when every program has answered what it was sent, or after a time. */
   allAnswered(withinMs: number): Promise<void> {
     return this.#deliveries.allAnswered(withinMs);

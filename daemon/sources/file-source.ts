@@ -45,8 +45,8 @@ export class FileSource implements Source {
   readonly id: string;
   readonly kind: SourceKind;
   readonly describes: readonly string[];
-  readonly counts: SourceCounts = {};
   watchHealth: WatchHealth = { mode: 'off' };
+  heardAt: number | undefined;
   readonly #parts: FileSourceParts;
   readonly #records = new Map<string, FileRecord>();
   readonly #warned = new Set<string>();
@@ -55,6 +55,7 @@ export class FileSource implements Source {
   #touched = new Set<string>();
   #acceptsGone = false;
   #hint: (reason: string, path?: string) => void = () => {};
+  #watchErrors = 0;
 
   constructor(parts: FileSourceParts) {
     this.id = parts.id;
@@ -65,6 +66,10 @@ export class FileSource implements Source {
 
   get problem(): DaemonError | undefined {
     return this.#records.values().find(({ problem }) => problem)?.problem;
+  }
+
+  get counts(): SourceCounts {
+    return { watch: { errors: this.#watchErrors } };
   }
 
   async load(request: LoadRequest, signal: AbortSignal): Promise<Layer> {
@@ -90,6 +95,7 @@ export class FileSource implements Source {
     const touched = this.#touched;
     // What a rejected burst has touched is still to be served, by the next one.
     if (!failure) this.#touched = new Set();
+    this.#heard();
     return { sourceId: this.id, parts: this.#layerParts(), touched: new Set(touched), ...(failure && { failure }) };
   }
 
@@ -287,7 +293,12 @@ export class FileSource implements Source {
     const changed = await Promise.all(
       members.map(async ({ path }) => ((await this.#isChanged(path)) ? path : undefined)),
     );
+    this.#heard();
     return changed.filter((path) => path !== undefined);
+  }
+
+  #heard(): void {
+    if (!this.problem) this.heardAt = this.#parts.clock.wall();
   }
 
   async #isChanged(path: string): Promise<boolean> {
@@ -308,6 +319,7 @@ export class FileSource implements Source {
     const facts = { sourceId: this.id, problem: health.problem };
     const was = this.watchHealth.mode;
     this.watchHealth = health;
+    if (health.problem !== undefined) this.#watchErrors++;
     if (health.mode !== was) this.#parts.onWatchHealth();
     if (health.mode === 'polling' && was !== 'polling')
       log('warn', 'watch_degraded', `cannot watch ${this.id} (${health.problem}): looking each second instead`, facts);

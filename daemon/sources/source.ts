@@ -42,6 +42,8 @@ export interface Source {
   /** What is wrong with it now. A part that is bad has kept its last good content. */
   readonly problem: DaemonError | undefined;
   readonly watchHealth: WatchHealth;
+  /** When it was last looked at and found well, by a load, a rescan or a resync; wall time in milliseconds. */
+  readonly heardAt: number | undefined;
   readonly counts: SourceCounts;
   /**
    * Takes up parts that it gave before a restart, as its last good content. Called before the first load, if at all;

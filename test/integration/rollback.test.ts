@@ -33,12 +33,12 @@ describe('a rollback', () => {
     );
     expect(config.settings.database.url).equal('url-1');
     const status = test().daemon!.reports.status();
-    expect(status.pinned).include({ revision: 4, to: 1, by: 'operator', reason: 'too slow' });
+    expect(status.pinned).include({ revision: 4, to: 1, by: `uid ${process.getuid!()}`, reason: 'too slow' });
     expect(status.state).include({ kind: 'degraded' });
     expect((await command('status')).stdout)
       .contain('PINNED to the content of revision 1')
       .contain('(too slow)');
-    expect((await command('history')).stdout).match(/revision 4 +committed +rollback to 1 by operator "too slow"/);
+    expect((await command('history')).stdout).match(/revision 4 +committed +rollback to 1 by uid \d+ "too slow"/);
     expect((await config.summary()).revision).equal(4);
     const unpinned = await command('unpin');
     expect(unpinned.stdout).match(/^committed: revision 5\n {2}~ database\.url/);

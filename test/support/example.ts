@@ -7,6 +7,7 @@ export const exampleOptions = {
   schema: './app.schema.json',
   sources: { defaults: './defaults.yaml', files: [{ path: './secrets' }] } as Record<string, unknown>,
   reload: { rescan: '1s' } as Record<string, unknown>,
+  admin: { rateLimit: { reloads: 1000, per: '1s' } } as Record<string, unknown>,
   runtimeDir: './run',
   stateDir: './state',
 };

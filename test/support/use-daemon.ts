@@ -67,6 +67,7 @@ export class TestDaemon {
       schema: './app.schema.json',
       sources: { defaults: './defaults.yaml', files: [{ path: './secrets' }] },
       reload: { rescan: '1s' },
+      admin: { rateLimit: { reloads: 1000, per: '1s' } },
       runtimeDir: './run',
       stateDir: './state',
     };

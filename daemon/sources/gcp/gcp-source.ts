@@ -61,6 +61,7 @@ export class GcpSource implements Source {
   #loading = 0;
   #heardInBurst = 0;
   #isWatched = false;
+  heardAt: number | undefined;
   #hint: (reason: string) => void = () => {};
 
   constructor(given: GcpSourceParts) {
@@ -242,6 +243,7 @@ export class GcpSource implements Source {
 
   #layer(fresh: boolean): Layer {
     const failure = this.#failure(fresh);
+    this.#heard();
     const touched = new Set(this.#touched);
     if (failure) this.#parts.clock.after(restMs, () => this.#hasNews() && this.#hint('rest'));
     // What a rejected burst has touched is still to be served, by the next one.
@@ -282,8 +284,13 @@ export class GcpSource implements Source {
     const all = Promise.all(pursuits.map((pursuit) => this.#run(pursuit, this.#stopped.signal)));
     await Promise.race([all, sleep(this.#parts.clock, resyncWithinMs, this.#stopped.signal)]);
     for (const pursuit of pursuits) if (pursuit.isRunning) pursuit.overdue(this.#secrets.subjectOf(pursuit));
+    this.#heard();
     if (this.#hasNews()) this.#hint('resync');
     if (reason === 'due') this.#silence?.compare(before);
+  }
+
+  #heard(): void {
+    if (!this.problem) this.heardAt = this.#parts.clock.wall();
   }
 
   /** What has failed for good may have been mended. */

@@ -17,6 +17,7 @@ class ScriptedSource implements Source {
   readonly kind = 'files';
   readonly describes = [];
   readonly problem = undefined;
+  readonly heardAt = undefined;
   readonly watchHealth = { mode: 'watching' } as const;
   readonly counts = {};
   readonly id: string;

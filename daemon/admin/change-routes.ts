@@ -1,0 +1,154 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { RotationResult } from '../../schemas/wire.ts';
+import { DaemonError } from '../model/errors.ts';
+import type { Actor, ReloadOutcome } from '../model/snapshot.ts';
+import type { Happenings, Operator } from '../observe/happenings.ts';
+import type { Preview } from '../reload/commit-gate.ts';
+import type { RotationRequest } from '../serve/rotation.ts';
+import type { ReloadLimit } from './reload-limit.ts';
+import type { Reports } from './reports.ts';
+
+export interface ChangeRoutesParts {
+  readonly reports: Reports;
+  readonly happenings: Happenings;
+  readonly limit: ReloadLimit;
+  /** Writes down what is about to be done. Throws `audit_unwritable`. */
+  readonly intend: (what: string, by: Operator, facts: Readonly<Record<string, unknown>>) => void;
+  /** A reload of this kind is under way, and another call would join it. */
+  readonly isReloading: (acceptMissing: boolean) => boolean;
+  readonly reload: (actor: Actor, acceptMissing: boolean) => Promise<ReloadOutcome>;
+  readonly rollback: (to: number, expect: number | undefined, actor: Omit<Actor, 'cause'>) => Promise<ReloadOutcome>;
+  readonly unpin: (actor: Actor) => Promise<ReloadOutcome>;
+  readonly preview: () => Promise<Preview>;
+  readonly rotate: (request: RotationRequest, actor: Actor) => Promise<RotationResult>;
+  /** Resolves when the programs have answered, or after a time. */
+  readonly allAnswered: () => Promise<void>;
+}
+
+/** The largest secret, in base64, and room for the rest. */
+const rotateBytes = 96 * 1024;
+
+const reason = { type: 'string', maxLength: 500 } as const;
+const revision = { type: 'integer', minimum: 1, maximum: Number.MAX_SAFE_INTEGER } as const;
+const bodyOf = (properties: object, required: readonly string[] = []) =>
+  ({ body: { type: 'object', additionalProperties: false, properties, required } }) as const;
+
+const bodies = {
+  reload: bodyOf({ reason, dryRun: { type: 'boolean' }, acceptMissing: { type: 'boolean' } }),
+  rollback: bodyOf({ to: revision, expect: revision, reason }, ['to']),
+  unpin: bodyOf({ reason }),
+  rotate: bodyOf(
+    {
+      secret: { type: 'string', minLength: 1, maxLength: 400 },
+      value: { type: 'string', minLength: 1, pattern: '^[A-Za-z0-9+/]+=*$' },
+      at: { type: 'string', minLength: 1, maxLength: 1_000 },
+    },
+    ['secret', 'value'],
+  ),
+};
+
+const config = { access: 'admin' } as const;
+
+/** What operators may change. Each is written down before it is done, and how it ended after. */
+export function changeRoutes(app: FastifyInstance, parts: ChangeRoutesParts): void {
+  const { happenings, intend, limit } = parts;
+  /** Does what was asked and tells how it ended. Facts are names and numbers, never a value. */
+  const operate = async <T>(
+    request: FastifyRequest,
+    what: string,
+    facts: Readonly<Record<string, unknown>>,
+    task: (by: string) => Promise<T>,
+    outcomeOf: (result: T) => { readonly outcome: string },
+  ): Promise<T> => {
+    const by = request.operator!;
+    intend(what, by, facts);
+    try {
+      const result = await task(by.name);
+      const { outcome, ...more } = outcomeOf(result);
+      happenings.tell({ kind: 'operation', what, by, outcome, facts: { ...facts, ...more } });
+      return result;
+    } catch (error) {
+      const code = error instanceof DaemonError ? error.code : 'internal';
+      happenings.tell({ kind: 'operation', what, by, outcome: 'failed', facts: { ...facts, code } });
+      throw error;
+    }
+  };
+  const answered = async (outcome: ReloadOutcome, reply: FastifyReply) => {
+    await parts.allAnswered();
+    const answer = describeReload(outcome, parts.reports);
+    return reply.code(answer.status === 'success' ? 200 : 422).send(answer);
+  };
+
+  app.post<{ Body: { reason?: string; dryRun?: boolean; acceptMissing?: boolean } }>(
+    '/admin/reload-config',
+    { schema: bodies.reload, config },
+    async (request, reply) => {
+      const { dryRun, acceptMissing = false, ...said } = request.body;
+      if (dryRun) return reply.send({ status: 'success', message: 'Nothing was changed', ...(await parts.preview()) });
+      if (!parts.isReloading(acceptMissing)) limit.take();
+      const facts = { ...said, ...(acceptMissing && { acceptMissing }) };
+      const task = (by: string) => parts.reload({ cause: 'operator', by, ...said }, acceptMissing);
+      return answered(await operate(request, 'reload', facts, task, describeOutcome), reply);
+    },
+  );
+  app.post<{ Body: { to: number; expect?: number; reason?: string } }>(
+    '/admin/rollback',
+    { schema: bodies.rollback, config },
+    async (request, reply) => {
+      const { to, expect, ...said } = request.body;
+      const task = (by: string) => parts.rollback(to, expect, { by, ...said });
+      return answered(await operate(request, 'rollback', request.body, task, describeOutcome), reply);
+    },
+  );
+  app.post<{ Body: { reason?: string } }>('/admin/unpin', { schema: bodies.unpin, config }, async (request, reply) => {
+    const task = (by: string) => parts.unpin({ cause: 'operator', by, ...request.body });
+    return answered(await operate(request, 'unpin', request.body, task, describeOutcome), reply);
+  });
+  app.post<{ Body: { secret: string; value: string; at?: string } }>(
+    '/admin/rotate',
+    { schema: bodies.rotate, bodyLimit: rotateBytes, config },
+    async (request, reply) => {
+      const { value, ...asked } = request.body;
+      const task = (by: string) =>
+        parts.rotate({ ...asked, value: Buffer.from(value, 'base64') }, { cause: 'operator', by });
+      // `secret` would be taken for a secret's value.
+      const facts = { name: asked.secret, ...(asked.at && { at: asked.at }) };
+      const result = await operate(request, 'rotate', facts, task, ({ outcome, version, revision: served }) => ({
+        outcome,
+        version,
+        revision: served,
+      }));
+      const isRejected = result.outcome === 'rejected';
+      return reply.code(isRejected ? 422 : 200).send({ status: isRejected ? 'error' : 'success', ...result });
+    },
+  );
+}
+
+function describeOutcome(outcome: ReloadOutcome) {
+  return outcome.kind === 'rejected'
+    ? { outcome: outcome.kind, code: outcome.error.code }
+    : { outcome: outcome.kind, revision: outcome.snapshot.revision };
+}
+
+/** What an operator is told of a reload. */
+function describeReload(outcome: ReloadOutcome, reports: Reports) {
+  if (outcome.kind === 'rejected') {
+    const { code, message, facts } = outcome.error;
+    const { issues = [], rejectedBy = [] } = facts;
+    return { status: 'error', code, message, outcome: outcome.kind, issues, rejectedBy };
+  }
+  const { revision: served, epoch, changed, removed } = outcome.snapshot;
+  const isNew = outcome.kind === 'committed';
+  return {
+    status: 'success',
+    message: isNew ? 'Configuration reloaded' : 'Nothing has changed',
+    outcome: outcome.kind,
+    revision: served,
+    epoch,
+    changed: isNew ? changed : [],
+    removed: isNew ? removed : [],
+    pinned: reports.summary().pinned,
+    rollout: reports.summary().rollout,
+    subscribers: reports.clients(),
+  };
+}

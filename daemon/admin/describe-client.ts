@@ -1,0 +1,20 @@
+import type { Session } from '../serve/session.ts';
+
+/** A connected program, and how it stands to what it is to run. */
+export function describeClient(session: Session, view: string) {
+  const { lastNack } = session;
+  return {
+    session: session.id,
+    name: session.name,
+    pid: session.pid,
+    ...(session.peer && { uid: session.peer.uid }),
+    view,
+    observer: session.isObserver,
+    verifies: session.verifies,
+    canary: session.isCanary,
+    revision: session.held ?? 0,
+    state: session.state,
+    rejection: lastNack ? { code: lastNack.code, paths: [...lastNack.paths], message: lastNack.message } : null,
+    failure: session.failure ?? null,
+  };
+}

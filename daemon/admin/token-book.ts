@@ -1,0 +1,104 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { statSync } from 'node:fs';
+import { DaemonError } from '../model/errors.ts';
+import type { Role, TokenOptions } from '../ops/admin-options.ts';
+import { readSecretFile } from '../ops/key-ring.ts';
+
+export interface Bearer {
+  readonly name: string;
+  readonly role: Role;
+}
+
+interface Known extends Bearer {
+  readonly digest: Buffer;
+}
+
+interface TokenFile {
+  readonly options: TokenOptions;
+  version: string;
+  tokens: readonly Known[];
+  problem: DaemonError | undefined;
+}
+
+const fewestCharacters = 20;
+const mostBytes = 16 * 1024;
+
+/**
+ * The tokens that operators may show, from their files, which are read again as soon as they have changed. A file holds
+ * one token a line, each valid, so that a new one can be added before the old one goes. A file that cannot be used
+ * gives none.
+ */
+export class TokenBook {
+  readonly #files: readonly TokenFile[];
+  readonly #onProblem: (problem: string | undefined) => void;
+
+  /** Throws `token_unusable`: better no start than one that nobody can operate. */
+  constructor(tokens: readonly TokenOptions[], onProblem: (problem: string | undefined) => void) {
+    this.#onProblem = onProblem;
+    this.#files = tokens.map((options) => ({ options, version: '', tokens: [], problem: undefined }));
+    for (const file of this.#files) {
+      refresh(file);
+      if (file.problem) throw file.problem;
+    }
+  }
+
+  /** Whose token this is; every one is compared in full, so that the time tells nothing. */
+  bearerOf(token: string): Bearer | undefined {
+    this.#refresh();
+    const digest = digestOf(token);
+    const known = this.#files.flatMap(({ tokens }) => tokens);
+    const [found] = known.filter((candidate) => timingSafeEqual(candidate.digest, digest));
+    return found && { name: found.name, role: found.role };
+  }
+
+  #refresh(): void {
+    const changed = this.#files.filter((file) => refresh(file));
+    if (changed.length > 0) this.#onProblem(this.#files.find(({ problem }) => problem)?.problem?.message);
+  }
+}
+
+/** False when the file is as it was. */
+function refresh(file: TokenFile): boolean {
+  const version = versionOf(file.options.file);
+  if (version === file.version) return false;
+  file.version = version;
+  try {
+    file.tokens = readTokens(file.options);
+    file.problem = undefined;
+  } catch (error) {
+    if (!(error instanceof DaemonError)) throw error;
+    file.tokens = [];
+    file.problem = error;
+  }
+  return true;
+}
+
+function versionOf(path: string): string {
+  const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stats ? `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}` : 'missing';
+}
+
+function readTokens({ file, name, role }: TokenOptions): readonly Known[] {
+  const content = readSecretFile(file, 'token_unusable');
+  const refuse = (what: string) =>
+    new DaemonError('token_unusable', what, {
+      subject: file,
+      mend: `head -c 32 /dev/urandom | base64 > ${file}; chmod 0600 ${file}`,
+    });
+  if (content.length > mostBytes) throw refuse('is too large for a file of tokens');
+  const lines = content.toString('latin1').split(/\r?\n/);
+  const tokens = lines.flatMap((line, i) => (line === '' ? [] : [{ line, number: i + 1 }]));
+  if (tokens.length === 0) throw refuse('holds no token');
+  for (const { line, number } of tokens) {
+    // RFC 6750, section 2.1: b64token.
+    if (!/^[A-Za-z0-9\-._~+/]+=*$/.test(line)) throw refuse(`line ${number} has characters that no token has`);
+    if (line.length < fewestCharacters)
+      throw refuse(`the token in line ${number} is shorter than ${fewestCharacters} characters`);
+  }
+  return tokens.map(({ line }) => ({ name, role, digest: digestOf(line) }));
+}
+
+// All of one length, and compared in one time.
+function digestOf(token: string): Buffer {
+  return createHash('sha256').update(token).digest();
+}

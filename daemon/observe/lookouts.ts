@@ -1,0 +1,83 @@
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { Clock } from '../ops/clock.ts';
+import { findKeyFile, readOrMakeKey } from '../ops/key-ring.ts';
+import type { Log } from '../ops/log.ts';
+import type { Options } from '../ops/options.ts';
+import type { Redaction } from '../ops/redaction.ts';
+import { AlertBook } from './alert-book.ts';
+import { AlertTarget } from './alert-target.ts';
+import type { Link } from './audit-chain.ts';
+import { AuditLog } from './audit-log.ts';
+import { AuditTrail } from './audit-trail.ts';
+import type { Happenings } from './happenings.ts';
+import { Meters, type MetersParts } from './meters.ts';
+import { alertCommand, webhook } from './send-alert.ts';
+
+export interface LookoutsParts extends MetersParts {
+  readonly options: Options;
+  readonly env: NodeJS.ProcessEnv;
+  readonly happenings: Happenings;
+  /** Where the last link of the audit log is kept besides. */
+  readonly head: { auditHead: Link };
+  readonly redaction: Redaction;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly onAuditProblem: (problem: string | undefined) => void;
+}
+
+/** Everybody who looks on: metrics, the audit log, and alerts. */
+export class Lookouts {
+  readonly meters: Meters;
+  readonly audit: AuditTrail;
+  readonly #targets: readonly AlertTarget[];
+
+  /** Throws `key_unusable` for a key that alerts cannot be signed with. */
+  constructor(parts: LookoutsParts) {
+    const { happenings, clock } = parts;
+    this.meters = new Meters(parts);
+    this.audit = createAudit(parts);
+    this.#targets = createTargets(parts);
+    happenings.follow((happening) => this.meters.observe(happening));
+    happenings.follow((happening) => this.audit.observe(happening));
+    if (this.#targets.length === 0) return;
+    const book = new AlertBook({ clock, tell: (alert) => this.#targets.forEach((target) => void target.tell(alert)) });
+    happenings.follow((happening) => book.observe(happening));
+  }
+
+  async stop(): Promise<void> {
+    this.audit.close();
+    await Promise.all(this.#targets.map((target) => target.stop()));
+  }
+}
+
+function createAudit({ options, env, head, redaction, clock, log, onAuditProblem }: LookoutsParts): AuditTrail {
+  const { stateDir } = options;
+  const open = () => {
+    const key = readOrMakeKey(findKeyFile('audit-key', undefined, env) ?? join(stateDir, 'audit.key'));
+    return new AuditLog({ stateDir, key, head });
+  };
+  const onBroken = (what: string) => {
+    log('error', 'audit_broken', `the audit log is not as it was left: ${what}`, { stateDir });
+  };
+  return new AuditTrail({ open, redaction, clock, onProblem: onAuditProblem, onBroken });
+}
+
+function createTargets({ options, env, redaction, clock, log }: LookoutsParts): AlertTarget[] {
+  const { alerts, stateDir, environment } = options;
+  const origin = { host: hostname(), environment };
+  const targets: AlertTarget[] = [];
+  if (alerts.webhook) {
+    const { url, headers, keyFile } = alerts.webhook;
+    // A hook's URL and headers often are all that keeps others from using it.
+    redaction.remember('alerts.webhook', { url, ...headers });
+    const key = readOrMakeKey(findKeyFile('alert-key', keyFile, env) ?? join(stateDir, 'alert.key'));
+    const name = `the webhook at ${new URL(url).host}`;
+    targets.push(new AlertTarget({ name, send: webhook(alerts.webhook, key, origin), clock, log }));
+  }
+  if (alerts.command) {
+    const name = `the command ${alerts.command[0]}`;
+    targets.push(new AlertTarget({ name, send: alertCommand(alerts.command, origin), clock, log }));
+  }
+  return targets;
+}
