@@ -197,6 +197,7 @@ export class Daemon {
       history: (limit) => this.#state.records(limit),
       clock,
       isStopping: () => signal.aborted,
+      auditRecords: () => this.#lookouts.audit.records,
     });
     this.#admin = new AdminServer({
       ...parts,
@@ -220,11 +221,10 @@ export class Daemon {
   async start(): Promise<Snapshot> {
     const { clock } = this.#parts;
     this.#started.push(() => this.#state.close());
-    this.#started.push(() => this.#lookouts.stop());
     this.#started.push(() => this.#keeper.close());
     for (const source of this.#sources) this.#started.push(() => source.close());
     try {
-      this.#happenings.tell({ kind: 'started', version: this.reports.version });
+      await this.#startPart(this.#lookouts);
       await this.#startPart(this.#admin);
       const isKept = this.#restore();
       const live = this.#goLive(isKept);

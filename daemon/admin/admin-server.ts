@@ -40,8 +40,8 @@ export class AdminServer {
   readonly #feed: LiveFeed;
   readonly #local: FastifyInstance;
   readonly #tcp: FastifyInstance | undefined;
+  readonly #tokens: TokenBook | undefined;
 
-  /** Throws `token_unusable`. */
   constructor(parts: AdminServerParts) {
     const { options, peerOf, clock, redaction, onTokenProblem } = parts;
     this.#parts = parts;
@@ -55,12 +55,15 @@ export class AdminServer {
     const bind = (temporary: string) => this.#local.server.close().listen({ path: temporary });
     this.file = new SocketFile(adminSocket(options), { mode: 0o600 }, bind);
     const { http } = options.admin;
-    if (http) this.#tcp = this.#app(new TokenGate(new TokenBook(http.tokens, onTokenProblem), http.listen), routes);
+    if (!http) return;
+    this.#tokens = new TokenBook(http.tokens, onTokenProblem);
+    this.#tcp = this.#app(new TokenGate(this.#tokens, http.listen), routes);
   }
 
-  /** Throws `address_unusable`. */
+  /** Throws `token_unusable` or `address_unusable`. */
   async start(): Promise<void> {
     const { happenings } = this.#parts;
+    this.#tokens?.open();
     happenings.follow((happening) => this.#feed.observe(happening));
     await this.#local.ready();
     await this.file.publish();

@@ -106,8 +106,13 @@ function answerError({ onRefused, log }: HttpAppParts, error: unknown, request: 
   if (refusal.status === 500) {
     const { message } = error as Error;
     log('error', 'admin_request_failed', `${route} failed: ${message}`, { errorType: 'internal' });
-  } else onRefused(refusal, route, request.operator);
+  } else if (isRefusal(error)) onRefused(refusal, route, request.operator);
   return refuse(reply, refusal);
+}
+
+/** Not let in, or not even looked at; what was tried and did not go is told by who tried it. */
+function isRefusal(error: unknown): boolean {
+  return !(error instanceof DaemonError) || error.code === 'audit_unwritable' || error.code === 'rate_limited';
 }
 
 /** What is no HTTP at all, or too slow, or too much of it. */

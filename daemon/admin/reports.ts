@@ -31,6 +31,8 @@ export interface ReportsParts {
   readonly history: (limit?: number) => readonly ReloadRecord[];
   readonly clock: Clock;
   readonly isStopping: () => boolean;
+  /** Records in the audit log. */
+  readonly auditRecords: () => number;
 }
 
 /** What the daemon tells about itself. Answers are JSON and hold no secret value. */
@@ -39,10 +41,6 @@ export class Reports {
 
   constructor(parts: ReportsParts) {
     this.#parts = parts;
-  }
-
-  get version(): string {
-    return this.#parts.version;
   }
 
   summary() {
@@ -104,6 +102,7 @@ export class Reports {
         subscribers: sessions.length,
       })),
       subscribers: this.clients(),
+      audit: { records: this.#parts.auditRecords() },
       lastReloads: this.#parts.history(5),
     };
   }

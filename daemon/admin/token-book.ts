@@ -32,10 +32,13 @@ export class TokenBook {
   readonly #files: readonly TokenFile[];
   readonly #onProblem: (problem: string | undefined) => void;
 
-  /** Throws `token_unusable`: better no start than one that nobody can operate. */
   constructor(tokens: readonly TokenOptions[], onProblem: (problem: string | undefined) => void) {
     this.#onProblem = onProblem;
     this.#files = tokens.map((options) => ({ options, version: '', tokens: [], problem: undefined }));
+  }
+
+  /** Reads all of them. Throws `token_unusable`: better no start than one that nobody can operate. */
+  open(): void {
     for (const file of this.#files) {
       refresh(file);
       if (file.problem) throw file.problem;

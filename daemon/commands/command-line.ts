@@ -95,6 +95,10 @@ function createProgram(io: Io, setExitCode: (code: number) => void): Command {
   )
     .option('--live', 'ask the running daemon, and its programs')
     .option('--json', 'as JSON');
+  add('audit <action>', 'verify: is the audit log as it was written?', async (options, { args, error }) => {
+    if (args[0] !== 'verify') error("there is one action: 'verify'");
+    return (await import('./audit.ts')).verifyAudit(options, io);
+  }).option('--json', 'as JSON');
   add('explain <path>', 'where a setting comes from', async (options, { args }) =>
     (await import('./explain.ts')).explain({ ...options, path: args[0]! }, io),
   ).option('--json', 'as JSON');

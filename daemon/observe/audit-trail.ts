@@ -44,6 +44,11 @@ export class AuditTrail {
     this.#parts = parts;
   }
 
+  /** The number of the last record that is written. */
+  get records(): number {
+    return this.#log?.last.seq ?? 0;
+  }
+
   observe(happening: Happening): void {
     const entry = this.#entryOf(happening);
     if (!entry) return;

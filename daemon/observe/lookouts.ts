@@ -30,16 +30,23 @@ export interface LookoutsParts extends MetersParts {
 export class Lookouts {
   readonly meters: Meters;
   readonly audit: AuditTrail;
-  readonly #targets: readonly AlertTarget[];
+  readonly #parts: LookoutsParts;
+  #targets: readonly AlertTarget[] = [];
 
-  /** Throws `key_unusable` for a key that alerts cannot be signed with. */
   constructor(parts: LookoutsParts) {
-    const { happenings, clock } = parts;
+    const { happenings } = parts;
+    this.#parts = parts;
     this.meters = new Meters(parts);
     this.audit = createAudit(parts);
-    this.#targets = createTargets(parts);
     happenings.follow((happening) => this.meters.observe(happening));
     happenings.follow((happening) => this.audit.observe(happening));
+  }
+
+  /** Throws `key_unusable` for a key that alerts cannot be signed with. */
+  async start(): Promise<void> {
+    const { happenings, clock, version } = this.#parts;
+    happenings.tell({ kind: 'started', version });
+    this.#targets = createTargets(this.#parts);
     if (this.#targets.length === 0) return;
     const book = new AlertBook({ clock, tell: (alert) => this.#targets.forEach((target) => void target.tell(alert)) });
     happenings.follow((happening) => book.observe(happening));

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
@@ -15,6 +15,11 @@ export class Scratch {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, content, { mode });
     return path;
+  }
+
+  /** The text of a file; empty where there is none. */
+  read(name: string): string {
+    return existsSync(this.path(name)) ? readFileSync(this.path(name), 'utf8') : '';
   }
 
   remove(): void {
