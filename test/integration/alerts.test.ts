@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import { expect } from 'chai';
+import { AbortError } from 'p-retry';
 import type { Alert } from '../../daemon/observe/alert-book.ts';
 import { AlertTarget } from '../../daemon/observe/alert-target.ts';
 import { systemClock } from '../../daemon/ops/clock.ts';
@@ -22,7 +23,7 @@ async function startReceiver() {
     let text = '';
     for await (const piece of request.setEncoding('utf8')) text += piece;
     const status = answers.shift() ?? 204;
-    if (status < 300) told.push({ ...JSON.parse(text), headers: request.headers, text });
+    if (status > 0 && status < 300) told.push({ ...JSON.parse(text), headers: request.headers, text });
     // 0: never.
     if (status > 0) response.writeHead(status).end();
   });
@@ -69,7 +70,7 @@ describe('alerts', () => {
     const [first] = receiver.told;
     expect(first).include({ environment: 'production' }).property('host');
     expect(receiver.told.map(({ text }) => text).join())
-      .contain('database.url')
+      .contain('secrets/app.yaml')
       .not.contain(secret);
   });
 
@@ -85,7 +86,7 @@ describe('alerts', () => {
     expect(headers.authorization).equal('a-password-of-the-hook');
   });
 
-  it('are tried again, slow no reload, and are given up when the receiver says that they are wrong', async () => {
+  it('slow no reload, whatever their receiver does', async () => {
     receiver.answers.push(0, 503);
     await start();
     const config = await test().connect();
@@ -140,6 +141,25 @@ describe('a place where alerts go', () => {
     place.tell(alert('resolved'));
     await until('it is over', () => told.length === 2);
     expect(told).deep.equal(['second', 'a']);
+    await place.stop();
+  });
+
+  it('loses an alert that is refused for good, says so, and goes on', async () => {
+    const told: string[] = [];
+    const logged: string[] = [];
+    const place = new AlertTarget({
+      name: 'the webhook at a-host',
+      clock: systemClock,
+      log: (_level, event, message) => void logged.push(`${event}: ${message}`),
+      send: async ({ key }) => {
+        if (key === 'bad') throw new AbortError('it answered 400');
+        told.push(key);
+      },
+    });
+    place.tell(alert('firing', 'a', 'bad'));
+    place.tell(alert('firing', 'a', 'good'));
+    await until('the other is told', () => told.length > 0);
+    expect(logged).deep.equal(['alert_lost: the webhook at a-host does not take an alert about bad: it answered 400']);
     await place.stop();
   });
 
