@@ -35,6 +35,7 @@ const order = [
   'daemon/serve',
   'daemon/observe',
   'daemon/admin',
+  'daemon/checkup',
   'daemon/daemon.ts',
   'daemon/commands',
   'daemon/main.ts',

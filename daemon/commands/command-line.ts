@@ -99,6 +99,9 @@ function createProgram(io: Io, setExitCode: (code: number) => void): Command {
     if (args[0] !== 'verify') error("there is one action: 'verify'");
     return (await import('./audit.ts')).verifyAudit(options, io);
   }).option('--json', 'as JSON');
+  add('doctor', 'looks at everything that a daemon needs, and says how to mend it', async (options) =>
+    (await import('./doctor.ts')).doctor(options, io),
+  ).option('--json', 'as JSON');
   add('explain <path>', 'where a setting comes from', async (options, { args }) =>
     (await import('./explain.ts')).explain({ ...options, path: args[0]! }, io),
   ).option('--json', 'as JSON');

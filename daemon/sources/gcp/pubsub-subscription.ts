@@ -94,6 +94,27 @@ export class PubsubSubscription {
     subscription.open();
   }
 
+  /** Throws where the topic is not there, or may not be looked at. */
+  async findTopic(): Promise<void> {
+    const { topic } = this.#parts.notifications;
+    try {
+      await this.#pubsub.topic(topic).getMetadata(attempt);
+    } catch (error) {
+      throw explainGoogle(error, topic, looking(topic), 'notifications_unavailable');
+    }
+  }
+
+  /** Throws where the subscription is not there, or is one to another topic. */
+  async find(): Promise<void> {
+    const { topic } = this.#parts.notifications;
+    const found = await this.#topicOf();
+    if (found === topic || found === 'not told') return;
+    const mend = `gcloud pubsub subscriptions create ${this.name} --topic=${topic}`;
+    if (found === 'missing')
+      throw new DaemonError('subscription_not_found', 'there is no such subscription', { subject: this.name, mend });
+    throw new DaemonError('subscription_conflict', `it is a subscription to ${found}`, { subject: this.name, mend });
+  }
+
   /** Closes the stream, and deletes a subscription of our own. */
   async stop(): Promise<void> {
     await this.#close();
@@ -140,6 +161,15 @@ export class PubsubSubscription {
     await this.#pubsub.subscription(this.name).delete(attempt);
   }
 }
+
+const looking = (topic: string): Partial<Record<GrpcStatus, Told>> => ({
+  NOT_FOUND: { code: 'topic_not_found', what: 'there is no such topic', mend: `gcloud pubsub topics create ${topic}` },
+  PERMISSION_DENIED: {
+    code: 'notifications_forbidden',
+    what: 'looking at the topic is not permitted',
+    mend: "grant roles/pubsub.viewer on it to the daemon's account, or trust that it is there",
+  },
+});
 
 const making: Partial<Record<GrpcStatus, Told>> = {
   PERMISSION_DENIED: {

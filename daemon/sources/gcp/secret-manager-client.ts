@@ -93,6 +93,18 @@ export class SecretManagerClient implements SecretManager {
     await this.#call(secret, name, disabling, signal, (client) => client.disableSecretVersion({ name }, attempt));
   }
 
+  /** Which of these permissions the account has on a secret; `undefined` where that cannot be asked, as of an emulator. */
+  async granted(secret: SecretRef, permissions: string[], signal: AbortSignal): Promise<readonly string[] | undefined> {
+    const resource = secretName(secret);
+    const asked = this.#call(secret, resource, {}, signal, (client) =>
+      client.testIamPermissions({ resource, permissions }, attempt),
+    );
+    return asked.then(
+      ([{ permissions: granted }]) => granted ?? [],
+      () => undefined,
+    );
+  }
+
   async close(): Promise<void> {
     const clients = [...this.#clients.values()];
     this.#clients.clear();

@@ -1,0 +1,36 @@
+import { systemClock } from '../ops/clock.ts';
+import type { Log } from '../ops/log.ts';
+import type { Options } from '../ops/options.ts';
+import { Redaction } from '../ops/redaction.ts';
+import { LayerStore } from '../reload/layer-store.ts';
+import { CandidateMaker } from '../reload/make-candidate.ts';
+import { loadAppSchema } from '../reload/validate-candidate.ts';
+import { createSources } from '../sources/create-sources.ts';
+
+/**
+ * Loads every source, merges and validates, as a start would, and keeps nothing. Throws a `DaemonError` that says what is
+ * wrong. What is only doubtful, such as a file that others may read, goes to the log.
+ */
+export async function tryOutSettings(options: Options, env: NodeJS.ProcessEnv, log: Log): Promise<void> {
+  const { schema, validate } = loadAppSchema(options.schema);
+  const layers = new LayerStore(
+    createSources({
+      options,
+      env,
+      schema,
+      redaction: new Redaction(),
+      clock: systemClock,
+      onWatchHealth: () => {},
+      instance: () => '',
+      log,
+    }),
+  );
+  const { deadlineMs } = options.reload;
+  const request = { fresh: true, acceptGone: true, acceptMissing: false, graceMs: 0, patienceMs: deadlineMs * 0.9 };
+  try {
+    await layers.load(layers.sourceIds, request, AbortSignal.timeout(deadlineMs));
+  } finally {
+    await layers.close();
+  }
+  new CandidateMaker({ validate, maxBytes: options.limits.snapshotSize }).make(layers.partsOf(layers.newest));
+}

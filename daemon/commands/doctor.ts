@@ -1,0 +1,69 @@
+import type { Reports } from '../admin/reports.ts';
+import { checkFolders } from '../checkup/check-folders.ts';
+import { checkMachine } from '../checkup/check-machine.ts';
+import { tryOutSettings } from '../checkup/check-settings.ts';
+import { type Finding, failed, ok, warn } from '../checkup/finding.ts';
+import { DaemonError } from '../model/errors.ts';
+import type { Options } from '../ops/options.ts';
+import { findOptionsFile, loadOptions } from '../ops/options-file.ts';
+import { askDaemon } from './admin-client.ts';
+import { type Io, printable, printJson, printLines, type SharedOptions } from './io.ts';
+
+/** Looks at everything that a daemon needs, and says how to mend what is not right. 1 when something has failed. */
+export async function doctor(shared: SharedOptions, io: Io): Promise<number> {
+  const findings = await examine(shared, io);
+  const isWell = !findings.some(({ verdict }) => verdict === 'fail');
+  if (shared.json) printJson(io, { well: isWell, findings });
+  else printLines(io, findings.flatMap(describe));
+  return isWell ? 0 : 1;
+}
+
+async function examine(shared: SharedOptions, io: Io): Promise<Finding[]> {
+  let options: Options;
+  try {
+    options = loadOptions(findOptionsFile(shared.config, io.env), io.env);
+  } catch (error) {
+    // Without options it is not known where to look.
+    return [failed('options', error)];
+  }
+  const { gcp } = options.sources;
+  return [
+    ok('options', `${options.file}, ${options.environment}, hot reload ${options.hotReload ? 'on' : 'off'}`),
+    ...checkMachine(options),
+    ...checkFolders(options, io.env),
+    ...(await checkSettings(options, io)),
+    ...(gcp ? await (await import('../checkup/check-google.ts')).checkGoogle(gcp) : []),
+    await checkDaemon(shared, io),
+  ];
+}
+
+async function checkSettings(options: Options, { env }: Io): Promise<Finding[]> {
+  const doubts: Finding[] = [];
+  try {
+    await tryOutSettings(options, env, (_level, _event, message) => {
+      doubts.push(warn('file modes', message, 'chmod 0600 each of them, and chown it to the daemon'));
+    });
+    return [...doubts, ok('settings', 'every source can be read, and the schema accepts what they say')];
+  } catch (error) {
+    return [...doubts, failed('settings', error)];
+  }
+}
+
+async function checkDaemon(shared: SharedOptions, io: Io): Promise<Finding> {
+  try {
+    const { body } = await askDaemon<ReturnType<Reports['health']>>(shared, io, '/healthz');
+    return body.status === 'ready'
+      ? ok('daemon', `serves revision ${body.revision}`)
+      : warn('daemon', `is ${body.status}: ${body.reasons.join(', ')}`, 'see `hotconf status`');
+  } catch (error) {
+    if (error instanceof DaemonError && error.code === 'refused')
+      return warn('daemon', 'serves nothing yet', 'see its log');
+    return failed('daemon', error, 'warn');
+  }
+}
+
+const signs = { ok: 'ok  ', warn: 'WARN', fail: 'FAIL' };
+
+function describe({ check, verdict, message, mend }: Finding): string[] {
+  return [printable(`${signs[verdict]}  ${check}: ${message}`), ...(mend ? [printable(`      mend: ${mend}`)] : [])];
+}
