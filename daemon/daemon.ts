@@ -1,7 +1,7 @@
 import { AdminServer } from './admin/admin-server.ts';
 import { ProgramRequests } from './admin/program-requests.ts';
 import { Reports } from './admin/reports.ts';
-import type { Actor, ReloadOutcome, ReloadRecord, Snapshot } from './model/snapshot.ts';
+import type { Actor, Cause, ReloadOutcome, ReloadRecord, Snapshot } from './model/snapshot.ts';
 import { Happenings } from './observe/happenings.ts';
 import { Lookouts } from './observe/lookouts.ts';
 import { type Clock, sleep, systemClock } from './ops/clock.ts';
@@ -123,6 +123,7 @@ export class Daemon {
       programs: () => this.#views.programs,
       current: () => this.#store.current,
       isStale: (sourceId) => this.#health.staleness(sourceId) !== undefined,
+      status: () => this.reports.line(),
       onAuditProblem: (problem) => this.#health.setDegraded('audit', problem),
     });
     this.#history = new History({ state: this.#state, redaction, onUnsaved });
@@ -173,7 +174,7 @@ export class Daemon {
       clock,
       deadlineMs: options.reload.deadlineMs,
       minIntervalMs: options.reload.minIntervalMs,
-      onStart: ({ cause }) => log('info', 'config_reload_started', `reading (${cause})`, { trigger: cause }),
+      onStart: ({ cause }) => this.#onReloadStart(cause),
       onEnd: (record, outcome) => this.#onReload(record, outcome),
     });
     const gcp = this.#sources.find((source) => source instanceof GcpSource);
@@ -234,6 +235,7 @@ export class Daemon {
       await this.#startPart(this.#views);
       await this.#startPart(this.#guard());
       this.#running = live.then(() => this.#reloader.run(this.#stop.signal));
+      this.#happenings.tell({ kind: 'ready', revision: this.#store.current!.revision });
       return this.#store.current!;
     } catch (error) {
       await this.stop();
@@ -317,6 +319,11 @@ export class Daemon {
   async #startPart(part: { start(): Promise<void>; stop(): Promise<void> }): Promise<void> {
     this.#started.push(() => part.stop());
     await part.start();
+  }
+
+  #onReloadStart(cause: Cause): void {
+    this.#parts.log('info', 'config_reload_started', `reading (${cause})`, { trigger: cause });
+    this.#happenings.tell({ kind: 'reloading', cause });
   }
 
   #onReload(given: ReloadRecord, outcome: ReloadOutcome): void {

@@ -68,7 +68,7 @@ describe('the architecture', () => {
     const homes: Readonly<Record<string, readonly string[]>> = {
       chokidar: ['daemon/sources/path-watcher.ts'],
       'node-ipc': ['daemon/serve/frame-parser.ts', 'daemon/serve/ipc-socket.ts'],
-      koffi: ['daemon/serve/peer.ts'],
+      koffi: ['daemon/ops/libc.ts'],
       winston: ['daemon/ops/log.ts'],
       fastify: ['http-app', 'admin-server', 'read-routes', 'change-routes'].map((name) => `daemon/admin/${name}.ts`),
       limiter: ['daemon/admin/gate.ts', 'daemon/admin/reload-limit.ts'],

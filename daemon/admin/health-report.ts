@@ -33,3 +33,9 @@ export function reportHealth({ store, health, sources, clock, isStopping }: Heal
     })),
   };
 }
+
+/** `serving revision 7 to 3 programs, stale (source:gcp)`. */
+export function describeHealth(parts: HealthReportParts, programs: number): string {
+  const { status, reasons, revision } = reportHealth(parts);
+  return `serving revision ${revision} to ${programs} programs, ${status}${reasons.length > 0 ? ` (${reasons.join(', ')})` : ''}`;
+}

@@ -15,7 +15,7 @@ import type { Rollout } from '../serve/rollout.ts';
 import type { Views } from '../serve/views.ts';
 import type { Source } from '../sources/source.ts';
 import { describeClient } from './describe-client.ts';
-import { reportHealth } from './health-report.ts';
+import { describeHealth, reportHealth } from './health-report.ts';
 
 export interface ReportsParts {
   readonly options: Options;
@@ -110,6 +110,11 @@ export class Reports {
   /** For everybody: names and numbers. */
   health() {
     return reportHealth(this.#parts);
+  }
+
+  /** What is served, in one line. */
+  line(): string {
+    return describeHealth(this.#parts, this.#parts.views.programs.length);
   }
 
   clients() {

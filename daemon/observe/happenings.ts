@@ -1,4 +1,4 @@
-import type { ReloadOutcome, ReloadRecord } from '../model/snapshot.ts';
+import type { Cause, ReloadOutcome, ReloadRecord } from '../model/snapshot.ts';
 import type { Trouble } from '../ops/health.ts';
 import type { Log } from '../ops/log.ts';
 import type { Session } from '../serve/session.ts';
@@ -16,7 +16,9 @@ export interface Operator {
 /** What happens in the daemon. Texts of others in it are clean of secrets. */
 export type Happening =
   | { readonly kind: 'started'; readonly version: string }
+  | { readonly kind: 'ready'; readonly revision: number }
   | { readonly kind: 'stopping' }
+  | { readonly kind: 'reloading'; readonly cause: Cause }
   | { readonly kind: 'reload'; readonly record: ReloadRecord; readonly outcome: ReloadOutcome }
   /** `sinceCommitMs`: with an accepted revision, from its commit, or from when the program joined, to its answer. */
   | {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Clock } from '../ops/clock.ts';
 import { findKeyFile, readOrMakeKey } from '../ops/key-ring.ts';
 import type { Log } from '../ops/log.ts';
+import { openNotifySocket } from '../ops/notify-socket.ts';
 import type { Options } from '../ops/options.ts';
 import type { Redaction } from '../ops/redaction.ts';
 import { AlertBook } from './alert-book.ts';
@@ -13,6 +14,7 @@ import { AuditTrail } from './audit-trail.ts';
 import type { Happenings } from './happenings.ts';
 import { Meters, type MetersParts } from './meters.ts';
 import { alertCommand, webhook } from './send-alert.ts';
+import { ServiceManager } from './service-manager.ts';
 
 export interface LookoutsParts extends MetersParts {
   readonly options: Options;
@@ -23,6 +25,8 @@ export interface LookoutsParts extends MetersParts {
   readonly redaction: Redaction;
   readonly log: Log;
   readonly clock: Clock;
+  /** What is served, in one line. */
+  readonly status: () => string;
   readonly onAuditProblem: (problem: string | undefined) => void;
 }
 
@@ -32,6 +36,7 @@ export class Lookouts {
   readonly audit: AuditTrail;
   readonly #parts: LookoutsParts;
   #targets: readonly AlertTarget[] = [];
+  #service: ServiceManager | undefined;
 
   constructor(parts: LookoutsParts) {
     const { happenings } = parts;
@@ -45,6 +50,9 @@ export class Lookouts {
   /** Throws `key_unusable` for a key that alerts cannot be signed with. */
   async start(): Promise<void> {
     const { happenings, clock, version } = this.#parts;
+    const service = createServiceManager(this.#parts);
+    if (service) happenings.follow((happening) => service.observe(happening));
+    this.#service = service;
     happenings.tell({ kind: 'started', version });
     this.#targets = createTargets(this.#parts);
     if (this.#targets.length === 0) return;
@@ -53,6 +61,7 @@ export class Lookouts {
   }
 
   async stop(): Promise<void> {
+    this.#service?.stop();
     this.audit.close();
     await Promise.all(this.#targets.map((target) => target.stop()));
   }
@@ -68,6 +77,17 @@ function createAudit({ options, env, head, redaction, clock, log, onAuditProblem
     log('error', 'audit_broken', `the audit log is not as it was left: ${what}`, { stateDir });
   };
   return new AuditTrail({ open, redaction, clock, onProblem: onAuditProblem, onBroken });
+}
+
+function createServiceManager({ env, clock, log, status }: LookoutsParts): ServiceManager | undefined {
+  const path = env.NOTIFY_SOCKET;
+  const notify = openNotifySocket(path);
+  if (path && !notify)
+    log('warn', 'service_manager_deaf', 'systemd waits to be notified, and koffi, which that needs, is not there', {});
+  // Another process's watchdog is not ours to feed.
+  const isOurs = env.WATCHDOG_PID === undefined || Number(env.WATCHDOG_PID) === process.pid;
+  const watchdogUs = isOurs && env.WATCHDOG_USEC ? Number(env.WATCHDOG_USEC) : undefined;
+  return notify && new ServiceManager({ notify, clock, watchdogUs, status });
 }
 
 function createTargets({ options, env, redaction, clock, log }: LookoutsParts): AlertTarget[] {

@@ -71,7 +71,9 @@ export function readSecretFile(file: string, code: 'key_unusable' | 'token_unusa
     const own = process.getuid?.();
     if (!stats.isFile()) throw refuse('is not a regular file', 'name a file');
     // systemd gives credentials to the service's user alone, by an ACL that shows as the group's rights.
-    const others = /\/(lkg|audit|alert)-key$/.test(file) ? 0o007 : 0o077;
+    // Kubernetes gives a mounted token to root and the pod's group.
+    const isOurGroups = code === 'token_unusable' && stats.uid === 0 && stats.gid === process.getegid?.();
+    const others = isOurGroups || /\/(lkg|audit|alert)-key$/.test(file) ? 0o037 : 0o077;
     if ((stats.mode & others) !== 0) throw refuse('can be read by others', `chmod 0600 ${file}`);
     if (own !== undefined && stats.uid !== 0 && stats.uid !== own)
       throw refuse(`belongs to uid ${stats.uid}`, `chown it to uid ${own}`);

@@ -10,8 +10,8 @@ import { DaemonError, systemCode } from '../model/errors.ts';
 export function prepareRuntimeFolder(folder: string, gids: readonly number[] = []): void {
   const [gid] = gids;
   try {
-    mkdirSync(dirname(folder), { recursive: true });
     if (!lstatSync(folder, { throwIfNoEntry: false })) {
+      mkdirSync(dirname(folder), { recursive: true });
       mkdirSync(folder, { mode: 0o750 });
       if (gid !== undefined) chownSync(folder, -1, gid);
       if (gid !== undefined) chmodSync(folder, gids.some((other) => other !== gid) ? 0o2751 : 0o2750);

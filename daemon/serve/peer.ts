@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
+import { loadLibc } from '../ops/libc.ts';
 
 /** Who is at the other end of a Unix socket, as the kernel saw it when it connected. */
 export interface Peer {
@@ -26,7 +26,6 @@ type GetSockOpt = (fd: number, level: number, name: number, value: Buffer, size:
  * is not Linux.
  */
 export function kernelPeers(): PeerOf | undefined {
-  if (process.platform !== 'linux') return undefined;
   const getSockOpt = loadGetSockOpt();
   if (!getSockOpt) return undefined;
   // One place for all answers: buffers of their own would be collected late, and be most of what a connection costs.
@@ -48,15 +47,7 @@ export function kernelPeers(): PeerOf | undefined {
 }
 
 function loadGetSockOpt(): GetSockOpt | undefined {
-  try {
-    // Loaded at once, because a connection cannot wait for it, and only where it is needed: it takes 8 MB.
-    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
-    return koffi
-      .load(null)
-      .func('int getsockopt(int fd, int level, int name, _Out_ uint8_t *value, _Inout_ uint32_t *size)');
-  } catch {
-    return undefined;
-  }
+  return loadLibc()?.func('int getsockopt(int fd, int level, int name, _Out_ uint8_t *value, _Inout_ uint32_t *size)');
 }
 
 function read(getSockOpt: GetSockOpt, fd: number, name: number, value: Buffer): Buffer | undefined {

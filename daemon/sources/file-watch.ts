@@ -28,11 +28,21 @@ export async function watchFiles(parts: FileWatchParts): Promise<AsyncDisposable
     const folders = new Map<string, WatchedFolder>();
     known.clear();
     for (const root of roots) await surveyRoot(root, folders, known);
+    for (const folder of folders.keys()) if (!mayWatch(folder)) folders.delete(folder);
     return { folders, changed: await parts.changedSince() };
   };
   // An event that is not on one of the files is on the way to them, and may have led all of them elsewhere.
   const onEvent = (reason: string, path: string) => onHint(reason, known.get(path));
   return PathWatcher.arm({ survey, rescanMs, clock, onHealth, onEvent, onFinding: parts.onFinding });
+}
+
+/**
+ * Under Node's permission model the folders above those that were allowed may not be watched; that one of them is another
+ * one is then found by the rescan.
+ */
+function mayWatch(folder: string): boolean {
+  const permission = process.permission as typeof process.permission | undefined;
+  return permission?.has('fs.read', folder) ?? true;
 }
 
 async function surveyRoot(

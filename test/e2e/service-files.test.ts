@@ -1,0 +1,235 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { expect } from 'chai';
+import { parseAllDocuments, parse as parseYaml } from 'yaml';
+import { connect } from '../../client/connect.ts';
+import { loadOptions } from '../../daemon/ops/options-file.ts';
+import { AdminHttp } from '../support/admin-http.ts';
+import { layExample } from '../support/example.ts';
+import { NotifyReceiver } from '../support/notify-receiver.ts';
+import { useScratch } from '../support/scratch.ts';
+import { skipBecause } from '../support/skip.ts';
+import { until } from '../support/until.ts';
+import { type App, useDaemon } from '../support/use-daemon.ts';
+
+const config = resolve(import.meta.dirname, '../../config');
+const read = (name: string) => readFileSync(join(config, name), 'utf8');
+/** Runs a tool on a file; `undefined` where it is not installed. */
+const tool = (command: string, ...args: readonly string[]) => {
+  try {
+    return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  } catch (error) {
+    const { code, stdout, stderr } = error as NodeJS.ErrnoException & { stdout: string; stderr: string };
+    if (code === 'ENOENT') return undefined;
+    throw new Error(`${command} ${args.join(' ')}: ${stdout}${stderr}`);
+  }
+};
+
+// biome-ignore lint/suspicious/noExplicitAny: documents of many kinds
+type Manifest = any;
+
+describe('the systemd unit', function () {
+  this.timeout(30_000);
+  const scratch = useScratch();
+  const unit = read('systemd/hotconf.service');
+  const [, execStart] = /^ExecStart=((?:.*\\\n)*.*)$/m.exec(unit)!;
+  const words = execStart!.replaceAll('\\\n', ' ').split(/\s+/);
+
+  it('is accepted by systemd, and leaves little to attack', function () {
+    // That it names a node that is not on this machine is no fault of the unit.
+    const file = scratch().write('hotconf.service', unit.replace('/usr/bin/node', process.execPath), 0o644);
+    const verified = tool('systemd-analyze', 'verify', file);
+    if (verified === undefined) return skipBecause(this, 'systemd-analyze is not installed');
+    expect(verified).equal('');
+    const exposure = (path: string) =>
+      Number(
+        /exposure level for hotconf\.service: ([\d.]+)/.exec(
+          tool('systemd-analyze', 'security', '--offline=true', path)!,
+        )![1],
+      );
+    expect(exposure(file)).at.most(1.5);
+    scratch().write('hotconf.service.d/google.conf', read('systemd/google.conf'), 0o644);
+    expect(exposure(file)).at.most(1.5);
+  });
+
+  it('allows by --permission what a daemon needs, and nothing else; systemd is told how it is', async function () {
+    const receiver = NotifyReceiver.open(scratch().path('notify'));
+    if (!receiver) return skipBecause(this, 'there is no koffi');
+    scratch().write('lkg.key', `${Buffer.alloc(32, 1).toString('base64')}\n`);
+    const file = layExample(scratch(), { lastKnownGood: { keyFile: './lkg.key' }, log: { level: 'debug' } });
+    for (const [name, mode] of [
+      ['run', 0o750],
+      ['state', 0o700],
+    ] as const)
+      mkdirSync(scratch().path(name), { mode });
+    const root = resolve(config, '..');
+    const places: Record<string, string> = {
+      '/opt/hotconf': root,
+      '/etc/hotconf': scratch().folder,
+      '/run/hotconf': scratch().path('run'),
+      '/var/lib/hotconf': scratch().path('state'),
+    };
+    // The same flags, with the places of this test.
+    const [, ...args] = words.map((word) => {
+      if (word.endsWith('main.js')) return join(root, 'dist/daemon/main.js');
+      if (word.endsWith('hotconf.yaml')) return file;
+      return word.replace(/(?<==)\/.*$/, (path) => places[path] ?? path);
+    });
+    const env = { PATH: process.env.PATH!, NOTIFY_SOCKET: receiver.path, WATCHDOG_USEC: '200000' };
+    const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (piece) => {
+        output += piece;
+      });
+    try {
+      await until('it is ready', () => receiver.lines('READY').length > 0, 20_000).catch((error) => {
+        throw new Error(output, { cause: error });
+      });
+      expect(receiver.lines('STATUS').at(-1)).equal('STATUS=serving revision 1 to 0 programs, ready');
+      const program = await connect<App>({ socket: scratch().path('run/default.sock') });
+      scratch().write('secrets/app.yaml', 'database: { url: url-2 }\n');
+      await until('the edit arrives', () => program.settings.database.url === 'url-2');
+      await program.close();
+      expect(output, 'by an event, not by polling').not.contain('watch_degraded').not.contain('ERR_ACCESS_DENIED');
+      scratch().write('secrets/app.yaml', 'database: [');
+      await until('it says that it is stale', () =>
+        receiver.lines('STATUS').at(-1)!.endsWith(', stale (source:files:./secrets)'),
+      );
+      scratch().write('secrets/app.yaml', 'database: { url: url-3 }\n');
+      child.kill('SIGHUP');
+      await until('it says that it reloads', () => receiver.lines('RELOADING').length === 1);
+      await until('and that it has', () => receiver.lines('READY').length === 2);
+      expect(Number(receiver.lines('MONOTONIC_USEC')[0]!.split('=')[1])).greaterThan(0);
+      const beats = receiver.lines('WATCHDOG').length;
+      await until('it is alive', () => receiver.lines('WATCHDOG').length > beats + 2);
+    } finally {
+      child.kill('SIGTERM');
+      await new Promise((done) => child.once('close', done));
+      receiver.close();
+    }
+    expect(receiver.lines('STOPPING')).deep.equal(['STOPPING=1']);
+    expect(child.exitCode).equal(0);
+  });
+});
+
+describe('the container file and the Kubernetes manifests', () => {
+  const scratch = useScratch();
+  const manifests = readdirSync(join(config, 'kubernetes')).map(
+    (name) => [name, parseAllDocuments(read(`kubernetes/${name}`)).map((document) => document.toJSON())] as const,
+  );
+  const all = manifests.flatMap(([name, documents]) =>
+    documents.map((document) => ({ name, document: document as Manifest })),
+  );
+  const workloads = all.filter(({ document }) => document.spec?.template);
+  const hotconfOf = ({ spec }: Manifest) =>
+    [...spec.template.spec.initContainers, ...spec.template.spec.containers].find(({ name }) => name === 'hotconf');
+
+  it('are what the Kubernetes API takes', async () => {
+    for (const { name, document } of all) {
+      const { apiVersion, kind } = document as { apiVersion: string; kind: string };
+      const group = apiVersion === 'v1' ? 'CoreV1' : 'AppsV1';
+      const { validate } = await import(`kubernetes-models/_schemas/IoK8sApi${group}${kind}`);
+      expect(validate(document), `${name} ${kind}: ${JSON.stringify(validate.errors)}`).equal(true);
+      expect(validate({ ...document, metadata: { name: 3 } }), 'the check can fail').equal(false);
+    }
+    expect(all.map(({ document }) => document.kind)).include.members([
+      'ConfigMap',
+      'Deployment',
+      'DaemonSet',
+      'ServiceAccount',
+    ]);
+  });
+
+  it('probe it, take every privilege away, and have options that are valid', () => {
+    expect(workloads).length(2);
+    for (const { name, document } of workloads) {
+      const container = hotconfOf(document);
+      for (const probe of ['startupProbe', 'readinessProbe', 'livenessProbe'])
+        expect(container[probe]?.exec.command, `${name} ${probe}`).be.an('array');
+      expect(container.securityContext).deep.equal({
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'] },
+      });
+      expect(document.spec.template.spec.securityContext).include({ runAsNonRoot: true });
+    }
+    for (const { name, document } of all.filter(({ document: { kind } }) => kind === 'ConfigMap')) {
+      for (const [file, text] of Object.entries<string>(document.data)) scratch().write(`${name}/${file}`, text);
+      const options = loadOptions(scratch().path(name, 'hotconf.yaml'), {});
+      expect(options).include({ runtimeDir: '/run/hotconf/sockets', stateDir: '/var/lib/hotconf/state' });
+    }
+  });
+
+  it('run the same flags everywhere', () => {
+    const container = read('container/Containerfile');
+    const [, entry] = /^ENTRYPOINT (\[.*\])$/m.exec(container)!;
+    const flags = JSON.parse(entry!) as string[];
+    for (const flag of [
+      '--permission',
+      '--disable-sigusr1',
+      '--allow-fs-read=/etc/hotconf',
+      '--allow-fs-write=/run/hotconf',
+      '--allow-fs-write=/var/lib/hotconf',
+    ]) {
+      expect(flags, flag).contain(flag);
+      expect(read('systemd/hotconf.service'), flag).contain(` ${flag} `);
+    }
+    // Kubernetes runs what the image does.
+    for (const { document } of workloads) expect(hotconfOf(document)).not.property('command');
+    expect(container)
+      .match(/^FROM .*:nonroot$/m)
+      .not.match(/^(USER root|RUN .*chmod.*777)/m);
+  });
+
+  describe('its probes', () => {
+    const test = useDaemon();
+
+    it('say whether it serves', async () => {
+      await test().start();
+      const { startupProbe, livenessProbe } = hotconfOf(workloads[0]!.document);
+      const run = (probe: { exec: { command: string[] } }, socket: string) => {
+        const [, ...args] = probe.exec.command.map((word) => word.replace('/run/hotconf/sockets/admin.sock', socket));
+        return new Promise((done) => spawn(process.execPath, args, { stdio: 'ignore' }).once('close', done));
+      };
+      const socket = test().scratch.path('run/admin.sock');
+      expect(await run(startupProbe, socket)).equal(0);
+      expect(await run(livenessProbe, socket)).equal(0);
+      await test().stop();
+      expect(await run(startupProbe, socket)).equal(1);
+    });
+  });
+});
+
+describe('the monitoring', () => {
+  const test = useDaemon();
+  const rules = join(config, 'monitoring/hotconf.rules.yml');
+
+  it('has alert rules that promtool accepts, and whose tests pass', function () {
+    this.timeout(20_000);
+    const checked = tool('promtool', 'check', 'rules', rules);
+    if (checked === undefined) return skipBecause(this, 'promtool is not installed');
+    expect(checked).contain('SUCCESS: 7 rules found');
+    expect(tool('promtool', 'test', 'rules', join(config, 'monitoring/hotconf.rules.test.yml'))).contain('SUCCESS');
+    expect(tool('promtool', 'check', 'config', '--syntax-only', join(config, 'monitoring/prometheus.yml'))).contain(
+      'SUCCESS',
+    );
+  });
+
+  it('asks for metrics that are there, in rules and in the dashboard', async () => {
+    const http = await AdminHttp.set(test());
+    await test().start();
+    const { text } = await http.get('/metrics');
+    const known = new Set([...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name));
+    const dashboard = JSON.parse(read('monitoring/grafana-dashboard.json'));
+    const expressions = [
+      ...parseYaml(readFileSync(rules, 'utf8')).groups.flatMap(({ rules: all }: { rules: { expr: string }[] }) => all),
+      ...dashboard.panels.flatMap(({ targets }: { targets: { expr: string }[] }) => targets),
+    ].map(({ expr }) => expr as string);
+    expect(expressions.length).greaterThan(20);
+    for (const expression of expressions)
+      for (const [name] of expression.matchAll(/\b(config|hotconf|process|nodejs)_[a-z0-9_]+/g))
+        expect(known.has(name.replace(/_(bucket|sum|count)$/, '')), name).equal(true);
+  });
+});
