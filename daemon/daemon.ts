@@ -31,7 +31,7 @@ import type { SessionEvent } from './serve/session-event.ts';
 import { Views } from './serve/views.ts';
 import { createSources } from './sources/create-sources.ts';
 import { GcpSource } from './sources/gcp/gcp-source.ts';
-import type { Source } from './sources/source.ts';
+import { type Source, watchProblem } from './sources/source.ts';
 
 export interface DaemonParts {
   readonly options: Options;
@@ -83,7 +83,7 @@ export class Daemon {
     this.#happenings = new Happenings(log);
     const { schema, validate } = loadAppSchema(options.schema);
     const instance = () => this.#state.epoch;
-    const onWatchHealth = () => this.#onWatchHealth();
+    const onWatchHealth = () => this.#health.setDegraded('watch', watchProblem(this.#sources));
     const sourceParts = { options, env, schema, redaction, clock, log, onWatchHealth, instance };
     this.#sources = createSources(sourceParts);
     this.#health = new Health({
@@ -336,12 +336,6 @@ export class Daemon {
     this.#health.setProblems(this.#reloader.problems());
     if (this.#history.add(record)) this.#health.setDegraded('state', undefined);
     this.#happenings.tell({ kind: 'reload', record, outcome });
-  }
-
-  #onWatchHealth(): void {
-    const unwell = this.#sources.find(({ watchHealth }) => watchHealth.problem !== undefined);
-    const how = unwell?.watchHealth.mode === 'polling' ? ' is polled' : '';
-    this.#health.setDegraded('watch', unwell && `${unwell.id}${how}: ${unwell.watchHealth.problem}`);
   }
 
   #onUnsaved(error: unknown): void {

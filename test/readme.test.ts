@@ -1,9 +1,10 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import { loadOptions } from '../daemon/ops/options-file.ts';
 import { daemonErrors } from '../schemas/errors.ts';
+import { freePort } from './support/admin-http.ts';
 import { hotconf, useProcesses } from './support/daemon-process.ts';
 import { useScratch } from './support/scratch.ts';
 import { until } from './support/until.ts';
@@ -94,6 +95,66 @@ describe('the README', () => {
     const { stdout } = await hotconf(args, { cwd: scratch().folder });
     expect(steady(stdout), line).equal(steady(expected.join('\n')));
   };
+
+  it('shows how to operate it over HTTP, what the audit log says of that, and what the doctor finds', async function () {
+    this.timeout(60_000);
+    lay();
+    const port = await freePort();
+    const [admin] = blocks('yaml').filter((block) => block.startsWith('admin:'));
+    const options = scratch().path('config/hotconf.yaml');
+    writeFileSync(options, `${readFileSync(options, 'utf8')}\n${admin!.replace('8787', String(port))}`);
+    const shell = (line: string) =>
+      execFileSync('sh', ['-c', line.replaceAll('127.0.0.1:8787', `127.0.0.1:${port}`)], {
+        cwd: scratch().folder,
+        encoding: 'utf8',
+      });
+    shell(blocks('sh').find((block) => block.includes('admin.token'))!);
+    await start();
+    const shown = blocks('console').filter((block) => /curl|audit|doctor/.test(block));
+    expect(shown).length(3);
+    const [curl, ...others] = shown;
+    // Which limits a machine has is its own affair.
+    const ofAnyMachine = (text: string) =>
+      steady(text)
+        .replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'UUID')
+        .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME')
+        .replace(/Node [\d.]+/, 'Node N')
+        .replace(/^(ok {2}|WARN) {2}(inotify|descriptors|disk): .*\n( {6}mend: .*\n)?/gm, '$2\n')
+        .replace(/"wait [^"]*"/g, '');
+    for (const command of curl!.split(/^\$ /m).slice(1)) {
+      const [line, ...expected] = command.split('\n');
+      expect(ofAnyMachine(`${shell(line!).trimEnd()}\n`), line).equal(ofAnyMachine(expected.join('\n')));
+    }
+    for (const command of others.flatMap((block) => block.split(/^\$ npx hotconf /m).slice(1))) {
+      const [line, ...expected] = command.split('\n');
+      const { stdout } = await hotconf(line!.split(' '), { cwd: scratch().folder });
+      expect(ofAnyMachine(stdout), line).equal(ofAnyMachine(expected.join('\n')));
+    }
+    const page = shell('curl -sS http://127.0.0.1:8787/');
+    expect(page).contain('<title>hotconf</title>');
+  });
+
+  it('names every route that is there, and options for alerts that are valid', () => {
+    const source = ['read', 'change']
+      .map((name) => readFileSync(join(root, `daemon/admin/${name}-routes.ts`), 'utf8'))
+      .join();
+    for (const [, path] of source.matchAll(/'(\/[a-z/-]*)'/g))
+      expect(readme, path).match(new RegExp(`[\`, /]${path!.split('/').at(-1)}[\`?, ]`));
+    const [alerts] = blocks('yaml').filter((block) => block.startsWith('alerts:'));
+    scratch().write('app.schema.json', '{}');
+    const text = `schema: ./app.schema.json\nsources: {}\n${alerts}`;
+    const options = loadOptions(scratch().write('hotconf.yaml', text), {});
+    expect(options.alerts.command).deep.equal(['/usr/local/bin/page', 'ops']);
+    expect(Object.keys(JSON.parse(blocks('json')[0]!))).deep.equal([
+      'id',
+      'key',
+      'state',
+      'summary',
+      'since',
+      'host',
+      'environment',
+    ]);
+  });
 
   it('has options for views, rollout and the last known good that are valid', () => {
     scratch().write('app.schema.json', '{}');

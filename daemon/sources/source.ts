@@ -55,3 +55,10 @@ export interface Source {
   /** Gives back what loading holds, such as connections. */
   close(): Promise<void>;
 }
+
+/** What is wrong with how sources are watched, of the first where something is. */
+export function watchProblem(sources: readonly Source[]): string | undefined {
+  const unwell = sources.find(({ watchHealth }) => watchHealth.problem !== undefined);
+  const how = unwell?.watchHealth.mode === 'polling' ? ' is polled' : '';
+  return unwell && `${unwell.id}${how}: ${unwell.watchHealth.problem}`;
+}

@@ -68,7 +68,10 @@ describe('alerts', () => {
       'source:files:./secrets resolved',
     ]);
     const [first] = receiver.told;
-    expect(first).include({ environment: 'production' }).property('host');
+    const { headers: _, text, ...posted } = first!;
+    expect(posted).include({ environment: 'production' });
+    // As the README shows it.
+    expect(Object.keys(JSON.parse(text))).deep.equal(['id', 'key', 'state', 'summary', 'since', 'host', 'environment']);
     expect(receiver.told.map(({ text }) => text).join())
       .contain('secrets/app.yaml')
       .not.contain(secret);
