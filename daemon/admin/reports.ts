@@ -31,7 +31,6 @@ export interface ReportsParts {
   readonly history: (limit?: number) => readonly ReloadRecord[];
   readonly clock: Clock;
   readonly isStopping: () => boolean;
-  /** Records in the audit log. */
   readonly auditRecords: () => number;
 }
 
