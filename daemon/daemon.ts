@@ -16,6 +16,7 @@ import { prepareRuntimeFolder } from './ops/runtime-folder.ts';
 import { SnapshotKeeper } from './ops/snapshot-keeper.ts';
 import { SocketGuard } from './ops/socket-guard.ts';
 import { StateStore } from './ops/state-store.ts';
+import { StopList } from './ops/stop-list.ts';
 import { readVersion } from './ops/version.ts';
 import { CommitGate } from './reload/commit-gate.ts';
 import { describeReloadEnd } from './reload/describe-reload.ts';
@@ -70,7 +71,7 @@ export class Daemon {
   readonly #history: History;
   readonly #rulings: Rulings;
   readonly #stop = new AbortController();
-  readonly #started: (() => Promise<void> | void)[] = [];
+  readonly #started = new StopList();
   #running: Promise<void> = Promise.resolve();
 
   /** Takes the state folder. Throws what is wrong with options, schema, folders or the process environment. */
@@ -90,6 +91,7 @@ export class Daemon {
       clock,
       log,
       onChange: (state) => this.#views.tellState(state),
+      clean: (text) => redaction.clean(text),
       onTrouble: (trouble, isOver) => this.#happenings.tell({ kind: isOver ? 'recovery' : 'trouble', trouble }),
     });
     const requests = new ProgramRequests({
@@ -125,6 +127,7 @@ export class Daemon {
       isStale: (sourceId) => this.#health.staleness(sourceId) !== undefined,
       status: () => this.reports.line(),
       onAuditProblem: (problem) => this.#health.setDegraded('audit', problem),
+      onAuditBroken: (what) => this.#health.setDegraded('audit-chain', what),
     });
     this.#history = new History({ state: this.#state, redaction, onUnsaved });
     this.#keeper = new SnapshotKeeper({
@@ -197,7 +200,7 @@ export class Daemon {
       pins,
       history: (limit) => this.#state.records(limit),
       clock,
-      isStopping: () => signal.aborted,
+      phase: () => (signal.aborted ? 'stopping' : this.#views.isOpen ? 'serving' : 'starting'),
       auditRecords: () => this.#lookouts.audit.records,
     });
     this.#admin = new AdminServer({
@@ -209,7 +212,7 @@ export class Daemon {
       isReloading: (acceptMissing) => this.#reloader.isReloadingAll(acceptMissing),
       reload: (actor, acceptMissing) => this.reload(actor, acceptMissing),
       rollback: (...asked) => this.rollback(...asked),
-      unpin: (actor) => this.#reloader.unpin(actor, signal),
+      unpin: (actor) => this.#reloader.unpin(redaction.cleanActor(actor), signal),
       preview: () => this.#reloader.preview(signal),
       allAnswered: () => this.#views.allAnswered(answersWithinMs),
       rotate: (...asked) => this.#rotation.rotate(...asked),
@@ -221,9 +224,9 @@ export class Daemon {
   /** Resolves when the first snapshot is served. Throws why it cannot be; everything is then stopped again. */
   async start(): Promise<Snapshot> {
     const { clock } = this.#parts;
-    this.#started.push(() => this.#state.close());
-    this.#started.push(() => this.#keeper.close());
-    for (const source of this.#sources) this.#started.push(() => source.close());
+    this.#started.add(() => this.#state.close());
+    this.#started.add(() => this.#keeper.close());
+    for (const source of this.#sources) this.#started.add(() => source.close());
     try {
       await this.#startPart(this.#lookouts);
       await this.#startPart(this.#admin);
@@ -245,12 +248,12 @@ export class Daemon {
 
   /** Reads every source again. */
   reload(actor: Actor, acceptMissing = false): Promise<ReloadOutcome> {
-    return this.#reloader.reloadAll(actor, this.#stop.signal, acceptMissing);
+    return this.#reloader.reloadAll(this.#parts.redaction.cleanActor(actor), this.#stop.signal, acceptMissing);
   }
 
   /** Commits the content of an earlier revision as a new one, and pins it. */
   rollback(to: number, expect: number | undefined, actor: Omit<Actor, 'cause'>): Promise<ReloadOutcome> {
-    return this.#reloader.rollback(to, expect, actor);
+    return this.#reloader.rollback(to, expect, this.#parts.redaction.cleanActor(actor));
   }
 
   /** Rejects when a part that should run for ever has failed. */
@@ -262,7 +265,7 @@ export class Daemon {
     if (!this.#stop.signal.aborted) this.#happenings.tell({ kind: 'stopping' });
     this.#stop.abort();
     await this.#running.catch(() => {});
-    for (const stop of this.#started.splice(0).reverse()) await stop();
+    await this.#started.stopAll(this.#parts.log);
   }
 
   /** Serves what was served before a restart, if that is kept. */
@@ -301,7 +304,7 @@ export class Daemon {
   async #watchSources(): Promise<void> {
     for (const source of this.#sources) {
       const watch = await source.watch((hint) => this.#settle.add(hint));
-      this.#started.push(async () => watch[Symbol.asyncDispose]());
+      this.#started.add(async () => watch[Symbol.asyncDispose]());
     }
   }
 
@@ -317,7 +320,7 @@ export class Daemon {
   }
 
   async #startPart(part: { start(): Promise<void>; stop(): Promise<void> }): Promise<void> {
-    this.#started.push(() => part.stop());
+    this.#started.add(() => part.stop());
     await part.start();
   }
 

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { DaemonError } from '../model/errors.ts';
 import type { Happenings, Operator } from '../observe/happenings.ts';
 import type { Meters } from '../observe/meters.ts';
+import { Budget } from '../ops/budget.ts';
 import type { Clock } from '../ops/clock.ts';
 import type { Log } from '../ops/log.ts';
 import type { Options } from '../ops/options.ts';
@@ -30,6 +31,9 @@ export interface AdminServerParts extends Omit<ChangeRoutesParts, 'limit'> {
   readonly log: Log;
 }
 
+/** Lines of the log for each face and caller; whoever knocks on and on must not fill it. The rest is counted in the next one. */
+const refusalsAMinute = 300;
+
 /**
  * The operator's HTTP: on a Unix socket of mode 0600, where whoever may open it may use it, and where the options say so
  * on loopback TCP, with tokens. Both have the same routes, and limits of their own: who exhausts one leaves the other.
@@ -37,7 +41,8 @@ export interface AdminServerParts extends Omit<ChangeRoutesParts, 'limit'> {
 export class AdminServer {
   readonly file: SocketFile;
   readonly #parts: AdminServerParts;
-  readonly #feed: LiveFeed;
+  readonly #feeds: LiveFeed[] = [];
+  readonly #refusals: Budget;
   readonly #local: FastifyInstance;
   readonly #tcp: FastifyInstance | undefined;
   readonly #tokens: TokenBook | undefined;
@@ -45,10 +50,12 @@ export class AdminServer {
   constructor(parts: AdminServerParts) {
     const { options, peerOf, clock, redaction, onTokenProblem } = parts;
     this.#parts = parts;
-    this.#feed = new LiveFeed({ clock, clean: (value) => redaction.cleanValue(value) });
+    this.#refusals = new Budget(clock, refusalsAMinute);
     const limit = new ReloadLimit(options.admin.rateLimit);
     const routes = (app: FastifyInstance) => {
-      readRoutes(app, { ...parts, feed: this.#feed });
+      const feed = new LiveFeed({ clock, clean: (value) => redaction.cleanValue(value) });
+      this.#feeds.push(feed);
+      readRoutes(app, { ...parts, feed });
       changeRoutes(app, { ...parts, limit });
     };
     this.#local = this.#app(new SocketGate(peerOf), routes);
@@ -64,15 +71,17 @@ export class AdminServer {
   async start(): Promise<void> {
     const { happenings } = this.#parts;
     this.#tokens?.open();
-    happenings.follow((happening) => this.#feed.observe(happening));
+    for (const feed of this.#feeds) happenings.follow((happening) => feed.observe(happening));
     await this.#local.ready();
     await this.file.publish();
     if (this.#tcp) await this.#listen(this.#tcp);
   }
 
   async stop(): Promise<void> {
-    this.#feed.close();
+    for (const feed of this.#feeds) feed.close();
     this.file[Symbol.dispose]();
+    // Fastify does not know that its server listens, and would wait for who never ends a request.
+    this.#local.server.closeAllConnections();
     await Promise.all([this.#local.close(), this.#tcp?.close()]);
   }
 
@@ -85,8 +94,11 @@ export class AdminServer {
 
   #refused({ name: face }: Gate, { status, code, message }: Refusal, route: string, by: Operator | undefined): void {
     const { log, happenings } = this.#parts;
-    const facts = { face, status, errorType: code, route, ...(by && { by: by.name }) };
-    log('warn', 'admin_request_refused', `${route}: ${message}`, facts);
+    const untold = this.#refusals.take(`${face} ${by?.name}`);
+    if (untold !== undefined) {
+      const facts = { face, status, errorType: code, route, ...(by && { by: by.name }), ...(untold && { untold }) };
+      log('warn', 'admin_request_refused', `${route}: ${message}`, facts);
+    }
     happenings.tell({ kind: 'refusal', why: code, status, by, route });
   }
 

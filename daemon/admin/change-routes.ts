@@ -5,6 +5,7 @@ import type { Actor, ReloadOutcome } from '../model/snapshot.ts';
 import type { Happenings, Operator } from '../observe/happenings.ts';
 import type { Preview } from '../reload/commit-gate.ts';
 import type { RotationRequest } from '../serve/rotation.ts';
+import { Refused } from './gate.ts';
 import type { ReloadLimit } from './reload-limit.ts';
 import type { Reports } from './reports.ts';
 
@@ -57,7 +58,7 @@ export function changeRoutes(app: FastifyInstance, parts: ChangeRoutesParts): vo
     request: FastifyRequest,
     what: string,
     facts: Readonly<Record<string, unknown>>,
-    task: (by: string) => Promise<T>,
+    task: (by: string) => Promise<T> | T,
     outcomeOf: (result: T) => { readonly outcome: string },
   ): Promise<T> => {
     const by = request.operator!;
@@ -68,7 +69,8 @@ export function changeRoutes(app: FastifyInstance, parts: ChangeRoutesParts): vo
       happenings.tell({ kind: 'operation', what, by, outcome, facts: { ...facts, ...more } });
       return result;
     } catch (error) {
-      const code = error instanceof DaemonError ? error.code : 'internal';
+      const code =
+        error instanceof Refused ? error.refusal.code : error instanceof DaemonError ? error.code : 'internal';
       happenings.tell({ kind: 'operation', what, by, outcome: 'failed', facts: { ...facts, code } });
       throw error;
     }
@@ -85,9 +87,11 @@ export function changeRoutes(app: FastifyInstance, parts: ChangeRoutesParts): vo
     async (request, reply) => {
       const { dryRun, acceptMissing = false, ...said } = request.body;
       if (dryRun) return reply.send({ status: 'success', message: 'Nothing was changed', ...(await parts.preview()) });
-      if (!parts.isReloading(acceptMissing)) limit.take();
       const facts = { ...said, ...(acceptMissing && { acceptMissing }) };
-      const task = (by: string) => parts.reload({ cause: 'operator', by, ...said }, acceptMissing);
+      const task = (by: string) => {
+        if (!parts.isReloading(acceptMissing)) limit.take();
+        return parts.reload({ cause: 'operator', by, ...said }, acceptMissing);
+      };
       return answered(await operate(request, 'reload', facts, task, describeOutcome), reply);
     },
   );
@@ -141,7 +145,7 @@ function describeReload(outcome: ReloadOutcome, reports: Reports) {
   const isNew = outcome.kind === 'committed';
   return {
     status: 'success',
-    message: isNew ? 'Configuration reloaded' : 'Nothing has changed',
+    message: 'Configuration reloaded',
     outcome: outcome.kind,
     revision: served,
     epoch,

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
-import { DaemonError } from '../model/errors.ts';
 import type { Happening } from '../observe/happenings.ts';
 import type { Clock } from '../ops/clock.ts';
+import { Refused } from './gate.ts';
 
 export interface LiveFeedParts {
   readonly clock: Clock;
@@ -30,10 +30,15 @@ export class LiveFeed {
     this.#parts = parts;
   }
 
-  /** Throws `rate_limited` when too many read already. */
+  /** Throws {@link Refused} when too many read already. */
   open(): Readable {
     if (this.#readers.size >= maxReaders)
-      throw new DaemonError('rate_limited', `${maxReaders} readers follow already`, { mend: 'close one' });
+      throw new Refused({
+        status: 429,
+        code: 'rate_limited',
+        message: `${maxReaders} readers follow already; close one`,
+        headers: { 'retry-after': '5' },
+      });
     const reader = new Readable({ read: () => {} });
     reader.once('close', () => this.#readers.delete(reader));
     this.#readers.add(reader);
@@ -80,6 +85,7 @@ export class LiveFeed {
 
   /** Shows a reader that nothing has happened, and us that it is gone. */
   #beat(): void {
+    this.#stopBeat();
     this.#stopBeat = this.#parts.clock.after(beatMs, () => {
       if (this.#readers.size === 0) return;
       this.#push(': beat\n\n');

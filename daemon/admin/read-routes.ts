@@ -31,7 +31,7 @@ export function readRoutes(app: FastifyInstance, { reports, meters, feed }: Read
   app.get<{ Querystring: { path: string } }>('/admin/explain', { schema: { querystring: pathQuery } }, ({ query }) =>
     reports.explain(query.path),
   );
-  app.get('/admin/events', (_request, reply) => {
+  app.get('/admin/events', { exposeHeadRoute: false }, (_request, reply) => {
     const stream = feed.open();
     // Behind a buffering relay an event would come late, and none is allowed anyway.
     return reply.header('content-type', 'text/event-stream; charset=utf-8').send(stream);

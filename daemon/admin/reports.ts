@@ -15,7 +15,7 @@ import type { Rollout } from '../serve/rollout.ts';
 import type { Views } from '../serve/views.ts';
 import type { Source } from '../sources/source.ts';
 import { describeClient } from './describe-client.ts';
-import { describeHealth, reportHealth } from './health-report.ts';
+import { describeHealth, type Phase, reportHealth } from './health-report.ts';
 
 export interface ReportsParts {
   readonly options: Options;
@@ -30,7 +30,7 @@ export interface ReportsParts {
   /** Newest first. */
   readonly history: (limit?: number) => readonly ReloadRecord[];
   readonly clock: Clock;
-  readonly isStopping: () => boolean;
+  readonly phase: () => Phase;
   readonly auditRecords: () => number;
 }
 

@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { statSync } from 'node:fs';
-import { DaemonError } from '../model/errors.ts';
+import { DaemonError, systemCode } from '../model/errors.ts';
 import type { Role, TokenOptions } from '../ops/admin-options.ts';
 import { readSecretFile } from '../ops/key-ring.ts';
 
@@ -77,8 +77,13 @@ function refresh(file: TokenFile): boolean {
 }
 
 function versionOf(path: string): string {
-  const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return stats ? `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}` : 'missing';
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+    return `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`;
+  } catch (error) {
+    // Reading it says what is wrong.
+    return String(systemCode(error));
+  }
 }
 
 function readTokens({ file, name, role }: TokenOptions): readonly Known[] {

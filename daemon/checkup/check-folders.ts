@@ -6,7 +6,7 @@ import { systemCode } from '../model/errors.ts';
 import { findKeyFile, readKeyRing } from '../ops/key-ring.ts';
 import type { Options } from '../ops/options.ts';
 import { adminSocket, viewSocket } from '../ops/socket-paths.ts';
-import { type Finding, fail, failed, ok, warn } from './finding.ts';
+import { type Finding, fail, failed, look, ok, warn } from './finding.ts';
 
 const littleRoomBytes = 64 * 1024 * 1024;
 const mode = (bits: number) => `0${(bits & 0o7777).toString(8)}`;
@@ -14,11 +14,11 @@ const mode = (bits: number) => `0${(bits & 0o7777).toString(8)}`;
 /** Where sockets, state and keys lie. Makes nothing. */
 export function checkFolders(options: Options, env: NodeJS.ProcessEnv): Finding[] {
   return [
-    ...checkSockets(options),
-    checkState(options),
-    checkDisk(options),
-    checkKey(options, env),
-    ...checkTokens(options),
+    ...look('runtimeDir', () => checkSockets(options)),
+    ...look('stateDir', () => checkState(options)),
+    ...look('disk', () => checkDisk(options)),
+    ...look('last known good', () => checkKey(options, env)),
+    ...look('tokens', () => checkTokens(options)),
   ];
 }
 

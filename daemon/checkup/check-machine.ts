@@ -1,10 +1,10 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { findPackageJSON } from 'node:module';
 import { join } from 'node:path';
 import { spareDescriptors } from '../ops/descriptors.ts';
 import type { Options } from '../ops/options.ts';
 import { kernelPeers } from '../serve/peer.ts';
-import { type Finding, fail, ok, warn } from './finding.ts';
+import { type Finding, fail, look, ok, warn } from './finding.ts';
 
 /** Below that, one folder of a build tool takes all of them. */
 const fewWatches = 8_192;
@@ -12,14 +12,15 @@ const fewInstances = 64;
 
 /** The machine and what runs on it: Node, packages, limits of the kernel, the clock. */
 export function checkMachine(options: Options): Finding[] {
-  return [
-    checkNode(),
-    checkNodeIpc(),
-    checkInotify(),
-    checkDescriptors(options),
-    checkPeers(options),
-    checkClock(options),
+  const checks: readonly [string, () => Finding][] = [
+    ['node', () => checkNode()],
+    ['node-ipc', () => checkNodeIpc()],
+    ['inotify', () => checkInotify()],
+    ['descriptors', () => checkDescriptors(options)],
+    ['peers', () => checkPeers(options)],
+    ['clock', () => checkClock(options)],
   ];
+  return checks.flatMap(([name, check]) => look(name, check));
 }
 
 function checkNode(version = process.versions.node): Finding {
@@ -91,10 +92,15 @@ function checkPeers({ peerAuth, views }: Options): Finding {
 
 /** Time that was seen by this machine before cannot be to come. */
 function checkClock({ stateDir, file }: Options): Finding {
-  const ahead = [file, ...listed(stateDir)].filter((path) => statSync(path).mtimeMs > Date.now() + 60_000);
+  const ahead = [file, ...listed(stateDir)].filter((path) => changedAt(path) > Date.now() + 60_000);
   return ahead.length === 0
     ? ok('clock', new Date().toISOString())
     : warn('clock', `${ahead[0]} is from the future: the clock was put back, or is wrong`, 'timedatectl set-ntp true');
+}
+
+/** 0 for a file that is gone by now. */
+function changedAt(path: string): number {
+  return lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
 function listed(folder: string): string[] {

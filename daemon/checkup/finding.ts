@@ -1,4 +1,4 @@
-import { DaemonError } from '../model/errors.ts';
+import { DaemonError, systemCode } from '../model/errors.ts';
 
 /** What one check has found. Holds no secret value. */
 export interface Finding {
@@ -26,13 +26,25 @@ export const fail = (check: string, message: string, mend: string): Finding => (
   mend,
 });
 
-/** What a check threw: a `DaemonError` says itself what is wrong and what to do. */
+/** What a check threw: a `DaemonError` says itself what is wrong and what to do, a system error only what. */
 export function failed(check: string, error: unknown, verdict: 'warn' | 'fail' = 'fail'): Finding {
-  if (!(error instanceof DaemonError)) throw error;
+  const code = systemCode(error);
+  if (!(error instanceof DaemonError) && code === undefined) throw error;
+  if (!(error instanceof DaemonError))
+    return fail(check, `cannot be looked at: ${code}`, 'run it as the user that the daemon runs as');
   const { mend } = error.facts;
   const suffix = mend ? ` (${mend})` : '';
   const message = error.message.endsWith(suffix)
     ? error.message.slice(0, error.message.length - suffix.length)
     : error.message;
   return { check, verdict, message, ...(mend && { mend }) };
+}
+
+/** Runs a check; what it cannot look at is a finding, too. */
+export function look(check: string, act: () => Finding | readonly Finding[]): readonly Finding[] {
+  try {
+    return [act()].flat();
+  } catch (error) {
+    return [failed(check, error)];
+  }
 }

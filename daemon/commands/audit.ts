@@ -4,6 +4,7 @@ import { DaemonError } from '../model/errors.ts';
 import { type ChainReport, verifyChain } from '../observe/audit-chain.ts';
 import { findKeyFile, readKeyRing } from '../ops/key-ring.ts';
 import { findOptionsFile, loadOptions } from '../ops/options-file.ts';
+import { peekSetting } from '../ops/state-database.ts';
 import { askDaemon } from './admin-client.ts';
 import { type Io, printJson, printLines, type SharedOptions } from './io.ts';
 
@@ -14,7 +15,7 @@ import { type Io, printJson, printLines, type SharedOptions } from './io.ts';
 export async function verifyAudit(shared: SharedOptions, io: Io): Promise<number> {
   const { stateDir } = loadOptions(findOptionsFile(shared.config, io.env), io.env);
   const [key] = readKeyRing(findKeyFile('audit-key', undefined, io.env) ?? join(stateDir, 'audit.key'));
-  const written = await lastWritten(shared, io);
+  const written = await lastWritten(shared, stateDir, io);
   const report = verifyChain(stateDir, key!);
   const problem = problemOf(report, written);
   if (shared.json) printJson(io, { valid: problem === undefined, problem: problem ?? null, ...report });
@@ -33,13 +34,13 @@ function problemOf({ broken, last }: ChainReport, written: number): string | und
     : undefined;
 }
 
-/** The number of the last record that the daemon has written; 0 where none runs. */
-async function lastWritten(shared: SharedOptions, io: Io): Promise<number> {
+/** The number of the last record that was written, as the daemon says, or where none runs its state folder. */
+async function lastWritten(shared: SharedOptions, stateDir: string, io: Io): Promise<number> {
   try {
     const { body } = await askDaemon<ReturnType<Reports['status']>>(shared, io, '/admin/status');
     return body.audit.records;
   } catch (error) {
-    if (error instanceof DaemonError) return 0;
+    if (error instanceof DaemonError) return JSON.parse(peekSetting(stateDir, 'auditHead') ?? '{}').seq ?? 0;
     throw error;
   }
 }

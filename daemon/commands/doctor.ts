@@ -40,8 +40,10 @@ async function examine(shared: SharedOptions, io: Io): Promise<Finding[]> {
 async function checkSettings(options: Options, { env }: Io): Promise<Finding[]> {
   const doubts: Finding[] = [];
   try {
-    await tryOutSettings(options, env, (_level, _event, message) => {
-      doubts.push(warn('file modes', message, 'chmod 0600 each of them, and chown it to the daemon'));
+    await tryOutSettings(options, env, (_level, event, message) => {
+      const isExposed = event === 'source_file_exposed';
+      const mend = isExposed ? 'chmod 0600 it, and chown it to the daemon' : 'see what it says of that in the log';
+      doubts.push(warn(isExposed ? 'file modes' : 'sources', message, mend));
     });
     return [...doubts, ok('settings', 'every source can be read, and the schema accepts what they say')];
   } catch (error) {

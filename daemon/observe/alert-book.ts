@@ -41,6 +41,9 @@ export class AlertBook {
     if (outcome.kind === 'rejected')
       return this.#fire('reload', `rejected, revision ${revision} stays: ${record.error?.message}`);
     this.#resolve('reload', `reloads are accepted again, revision ${revision}`);
+    // What the sources say is what is served: nothing of them is withdrawn any more.
+    if (outcome.kind === 'unchanged' && record.pinned === undefined)
+      this.#resolve('quarantine', `revision ${revision} is what the sources say`);
     if (outcome.kind !== 'committed') return;
     if (cause !== 'rollback')
       return this.#resolve('quarantine', `revision ${revision} has taken the place of what was withdrawn`);

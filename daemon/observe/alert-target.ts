@@ -1,3 +1,4 @@
+import pLimit from 'p-limit';
 import pRetry, { AbortError } from 'p-retry';
 import { type Clock, sleep } from '../ops/clock.ts';
 import type { Log } from '../ops/log.ts';
@@ -18,6 +19,7 @@ export interface AlertTargetParts {
 }
 
 const longestWaitMs = 5 * 60_000;
+const atATime = 4;
 /** Things to tell of that wait; the oldest is given up for a newer one. */
 const maxWaiting = 100;
 
@@ -30,68 +32,65 @@ export class AlertTarget {
   readonly #parts: AlertTargetParts;
   readonly #waiting = new Map<string, Alert>();
   readonly #told = new Map<string, { readonly alert: Alert; readonly at: number }>();
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #limit = pLimit(atATime);
   readonly #stop = new AbortController();
-  #running: Promise<void> | undefined;
 
   constructor(parts: AlertTargetParts) {
     this.#parts = parts;
   }
 
   tell(alert: Alert): void {
+    if (this.#stop.signal.aborted) return;
     // Each event is news of its own.
     const key = alert.state === 'event' ? `${alert.key} ${alert.since}` : alert.key;
     this.#waiting.set(key, alert);
     for (const oldest of this.#waiting.keys()) if (this.#waiting.size > maxWaiting) this.#waiting.delete(oldest);
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-    });
+    if (this.#running.has(key)) return;
+    const running = this.#run(key).finally(() => this.#running.delete(key));
+    this.#running.set(key, running);
   }
 
   /** What has not been told by then is not told. */
   async stop(): Promise<void> {
     this.#stop.abort();
-    await this.#running;
+    await Promise.all(this.#running.values());
   }
 
-  async #run(): Promise<void> {
+  /** One thing at its own pace: what a target does not take of one keeps back no other. */
+  async #run(key: string): Promise<void> {
+    const { clock, restMs = 10_000 } = this.#parts;
     const { signal } = this.#stop;
-    while (this.#waiting.size > 0 && !signal.aborted) {
-      const due = [...this.#waiting.keys()].sort((a, b) => this.#dueAt(a) - this.#dueAt(b))[0]!;
-      const wait = this.#dueAt(due) - this.#parts.clock.monotonic();
-      if (wait > 0) await sleep(this.#parts.clock, Math.min(wait, 1_000), signal);
-      else await this.#deliver(due);
+    while (this.#waiting.has(key) && !signal.aborted) {
+      const told = this.#told.get(key);
+      if (told) await sleep(clock, told.at + restMs - clock.monotonic(), signal);
+      if (!signal.aborted) await this.#deliver(key);
     }
   }
 
-  #dueAt(key: string): number {
-    const told = this.#told.get(key);
-    return told ? told.at + (this.#parts.restMs ?? 10_000) : 0;
-  }
-
   async #deliver(key: string): Promise<void> {
-    const { clock, log, name, firstWaitMs = 1_000 } = this.#parts;
-    const alert = this.#waiting.get(key)!;
-    const before = this.#told.get(key)?.alert;
-    const isKnown = isTold(before, alert);
+    const { clock, log, name } = this.#parts;
+    const alert = this.#waiting.get(key);
+    if (!alert) return;
     const isOvertaken = () => this.#waiting.get(key) !== alert;
+    const isKnown = isTold(this.#told.get(key)?.alert, alert);
     try {
-      if (!isKnown) await this.#send(alert, isOvertaken, firstWaitMs);
+      if (!isKnown) await this.#send(alert, isOvertaken);
     } catch (error) {
       if (this.#stop.signal.aborted || isOvertaken()) return;
-      log('error', 'alert_lost', `${name} does not take an alert about ${alert.key}: ${(error as Error).message}`, {
-        key,
-      });
+      const message = `${name} does not take an alert about ${alert.key}: ${(error as Error).message}`;
+      log('error', 'alert_lost', message, { key });
     }
     if (!isOvertaken()) this.#waiting.delete(key);
     if (!isKnown && alert.state !== 'event') this.#told.set(key, { alert, at: clock.monotonic() });
   }
 
-  async #send(alert: Alert, isOvertaken: () => boolean, minTimeout: number): Promise<void> {
-    const { send, log, name } = this.#parts;
+  async #send(alert: Alert, isOvertaken: () => boolean): Promise<void> {
+    const { send, log, name, firstWaitMs = 1_000 } = this.#parts;
     const { signal } = this.#stop;
-    await pRetry(() => send(alert, signal), {
+    await pRetry(() => this.#limit(() => send(alert, signal)), {
       retries: Number.POSITIVE_INFINITY,
-      minTimeout,
+      minTimeout: firstWaitMs,
       maxTimeout: longestWaitMs,
       randomize: true,
       unref: true,

@@ -21,7 +21,8 @@ export interface ChainReport {
 
 export const auditFile = 'audit.jsonl';
 export const chainStart: Link = { seq: 0, hmac: '' };
-const tail = /^(.*),"hmac":"([0-9a-f]{64})"\}$/;
+// JSON has line separators of Unicode as they are, and `.` alone stops at them.
+const tail = /^(.*),"hmac":"([0-9a-f]{64})"\}$/s;
 
 /**
  * One line of the audit log. Its HMAC-SHA-256 is over the line's own text up to the HMAC, in which the HMAC of the
@@ -33,17 +34,22 @@ export function linkLine(record: object, { seq, hmac: prev }: Link, key: Buffer)
   return { line: `${text},"hmac":"${hmac}"}\n`, link: { seq: seq + 1, hmac } };
 }
 
-/** The link of a line, whatever it is worth; `undefined` for one that is no record. */
-export function linkOf(line: string): Link | undefined {
+/** The link of the last line of a text, whatever it is worth; `undefined` where that is no record. */
+export function lastLink(text: string): Link | undefined {
+  const end = text.endsWith('\n') ? text.length - 1 : text.length;
+  return linkOf(text.slice(text.lastIndexOf('\n', end - 1) + 1, end));
+}
+
+function linkOf(line: string): Link | undefined {
   const [, text, hmac] = tail.exec(line) ?? [];
   const [, seq] = /^\{"seq":(\d+),/.exec(text ?? '') ?? [];
   return seq && hmac ? { seq: Number(seq), hmac } : undefined;
 }
 
-/** The files of a state folder's audit log, oldest first. */
-export function auditFiles(stateDir: string): string[] {
-  const archives = readdirSync(stateDir).filter((name) => /^audit-\d+\.jsonl$/.test(name));
-  return [...archives.sort(), auditFile].map((name) => join(stateDir, name));
+/** The files of a state folder's audit log that are full, oldest first. */
+export function archives(stateDir: string): string[] {
+  const names = readdirSync(stateDir).filter((name) => /^audit-\d+\.jsonl$/.test(name));
+  return names.sort().map((name) => join(stateDir, name));
 }
 
 /** Checks every record against its own HMAC and the one before it. Throws `source_unreadable` for a file that cannot be read. */
@@ -51,10 +57,11 @@ export function verifyChain(stateDir: string, key: Buffer): ChainReport {
   let last: Link | undefined;
   let records = 0;
   let first = 0;
-  for (const file of auditFiles(stateDir)) {
+  const full = archives(stateDir);
+  for (const file of [...full, join(stateDir, auditFile)]) {
     for (const [i, line] of readLines(file).entries()) {
       const link = linkOf(line);
-      const why = link ? whyBroken(line, link, last, key) : 'is no record';
+      const why = link ? whyBroken(line, link, last, key, full.length > 0) : 'is no record';
       if (why) return { records, first, last: last ?? chainStart, broken: { file, line: i + 1, why } };
       last = link;
       records++;
@@ -64,12 +71,19 @@ export function verifyChain(stateDir: string, key: Buffer): ChainReport {
   return { records, first, last: last ?? chainStart };
 }
 
-function whyBroken(line: string, link: Link, before: Link | undefined, key: Buffer): string | undefined {
+function whyBroken(
+  line: string,
+  link: Link,
+  before: Link | undefined,
+  key: Buffer,
+  mayBeginLate: boolean,
+): string | undefined {
   const text = tail.exec(line)![1]!;
   if (!timingSafeEqual(Buffer.from(sign(text, key)), Buffer.from(link.hmac))) return 'was changed, or has another key';
   const { prev } = JSON.parse(`${text}}`) as { prev: string };
-  // What came before the oldest file that is kept is not known any more.
-  if (!before) return link.seq > 1 || prev === '' ? undefined : 'does not begin the chain';
+  // What came before the oldest full file that is kept is not known any more.
+  if (!before && link.seq > 1) return mayBeginLate ? undefined : `is ${link.seq}: the beginning is missing`;
+  if (!before) return prev === '' ? undefined : 'does not begin the chain';
   if (link.seq !== before.seq + 1) return `follows ${before.seq} and is ${link.seq}: records are missing`;
   return prev === before.hmac ? undefined : 'is bound to another record than the one before it';
 }

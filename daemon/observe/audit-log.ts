@@ -4,15 +4,15 @@ import {
   fstatSync,
   ftruncateSync,
   openSync,
-  readdirSync,
-  readSync,
+  readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { DaemonError, systemCode } from '../model/errors.ts';
-import { auditFile, chainStart, type Link, linkLine, linkOf } from './audit-chain.ts';
+import { archives, auditFile, chainStart, type Link, lastLink, linkLine } from './audit-chain.ts';
 
 export interface AuditLogParts {
   readonly stateDir: string;
@@ -25,15 +25,12 @@ export interface AuditLogParts {
   readonly keep?: number;
 }
 
-/** The longest record. */
-const tailBytes = 64 * 1024;
-
 /**
  * The file `<stateDir>/audit.jsonl`, to which records are added and nothing else: one line each, chained by HMAC. A full
  * file is put aside under the number of its last record. The only writer is the daemon that holds the state folder.
  */
 export class AuditLog {
-  /** What is not as it was left, told once. */
+  /** What is not as it was left when it was opened. What is added goes on from what was written, so that the gap stays visible. */
   readonly broken: string | undefined;
   readonly #parts: Required<AuditLogParts>;
   #handle: number | undefined;
@@ -43,9 +40,10 @@ export class AuditLog {
   /** Throws the system's error where the file cannot be opened. */
   constructor(parts: AuditLogParts) {
     this.#parts = { maxBytes: 8 * 1024 * 1024, keep: 12, ...parts };
+    const { auditHead } = parts.head;
     this.#last = this.#open();
-    this.broken = this.#compare(parts.head.auditHead);
-    if (this.broken) this.#last = this.#last.seq === 0 ? parts.head.auditHead : this.#last;
+    this.broken = whyBroken(this.#last, auditHead);
+    if (this.broken) this.#last = auditHead;
   }
 
   get last(): Link {
@@ -55,7 +53,8 @@ export class AuditLog {
   /** Writes records at once, all or none. Throws the system's error, such as ENOSPC. */
   append(records: readonly object[]): void {
     const { key, head, maxBytes } = this.#parts;
-    if (this.#handle === undefined || this.#bytes > maxBytes) this.#renew();
+    if (this.#bytes > maxBytes) this.#putAside();
+    if (!this.#isOpen()) this.#reopen();
     let link = this.#last;
     let text = '';
     for (const record of records) {
@@ -89,56 +88,54 @@ export class AuditLog {
     }
   }
 
-  #path(): string {
+  get #path(): string {
     return join(this.#parts.stateDir, auditFile);
+  }
+
+  /** False too where somebody has taken the file away: what is written to it would be lost. */
+  #isOpen(): boolean {
+    if (this.#handle === undefined) return false;
+    return statSync(this.#path, { throwIfNoEntry: false })?.ino === fstatSync(this.#handle).ino;
+  }
+
+  #reopen(): void {
+    this.close();
+    this.#open();
   }
 
   /** Returns the link of the last whole record; a torn one, from a daemon that was killed, is cut off. */
   #open(): Link {
     const { O_RDWR, O_CREAT, O_APPEND, O_NOFOLLOW } = constants;
-    this.#handle = openSync(this.#path(), O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600);
-    const { size } = fstatSync(this.#handle);
-    const buffer = Buffer.alloc(Math.min(size, tailBytes));
-    readSync(this.#handle, buffer, 0, buffer.length, size - buffer.length);
-    const end = buffer.lastIndexOf(10) + 1;
-    this.#bytes = size - buffer.length + end;
-    if (this.#bytes < size) ftruncateSync(this.#handle, this.#bytes);
-    const start = buffer.lastIndexOf(10, end - 2) + 1;
-    const line = buffer.toString('utf8', start, Math.max(start, end - 1));
-    return linkOf(line) ?? this.#lastOfArchives();
+    this.#handle = openSync(this.#path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600);
+    const bytes = readFileSync(this.#handle);
+    this.#bytes = bytes.lastIndexOf(10) + 1;
+    if (this.#bytes < bytes.length) ftruncateSync(this.#handle, this.#bytes);
+    const found = lastLink(bytes.toString('utf8', 0, this.#bytes));
+    if (found) return found;
+    const newest = archives(this.#parts.stateDir).at(-1);
+    const before = newest ? lastLink(readFileSync(newest, 'utf8')) : undefined;
+    return before ?? chainStart;
   }
 
-  #lastOfArchives(): Link {
-    const { auditHead } = this.#parts.head;
-    const [newest] = this.#archives().reverse();
-    return newest !== undefined && Number(/\d+/.exec(newest)![0]) === auditHead.seq ? auditHead : chainStart;
-  }
-
-  #archives(): string[] {
-    return readdirSync(this.#parts.stateDir)
-      .filter((name) => /^audit-\d+\.jsonl$/.test(name))
-      .sort();
-  }
-
-  #renew(): void {
-    const { stateDir, keep, maxBytes } = this.#parts;
-    if (this.#bytes > maxBytes) {
-      renameSync(this.#path(), join(stateDir, `audit-${String(this.#last.seq).padStart(12, '0')}.jsonl`));
-      for (const old of this.#archives().slice(0, -keep)) rmSync(join(stateDir, old), { force: true });
+  /** Each step may fail, and is tried again with the next record. */
+  #putAside(): void {
+    const { stateDir, keep } = this.#parts;
+    const aside = join(stateDir, `audit-${String(this.#last.seq).padStart(12, '0')}.jsonl`);
+    try {
+      renameSync(this.#path, aside);
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw error;
     }
+    this.#bytes = 0;
     this.close();
-    const last = this.#last;
-    this.#open();
-    this.#last = last;
+    for (const old of archives(stateDir).slice(0, -keep)) rmSync(old, { force: true });
   }
+}
 
-  /** A daemon that was killed may have written one batch more than it has noted. */
-  #compare(head: Link): string | undefined {
-    const { seq, hmac } = this.#last;
-    if (seq < head.seq) return `its last record is ${seq}, and ${head.seq} was written: its end was cut off`;
-    if (seq === head.seq && hmac !== head.hmac) return `record ${seq} is another one than was written`;
-    return undefined;
-  }
+/** A daemon that was killed may have written one batch more than it has noted. */
+function whyBroken({ seq, hmac }: Link, head: Link): string | undefined {
+  if (seq < head.seq) return `its last record is ${seq}, and ${head.seq} was written: its end was cut off`;
+  return seq === head.seq && hmac !== head.hmac ? `record ${seq} is another one than was written` : undefined;
 }
 
 /** For people: what is wrong, or the code of the system's error. */

@@ -1,5 +1,6 @@
 import { DaemonError } from '../model/errors.ts';
 import type { ReloadRecord } from '../model/snapshot.ts';
+import { Budget } from '../ops/budget.ts';
 import { type Clock, timestamp } from '../ops/clock.ts';
 import type { Redaction } from '../ops/redaction.ts';
 import type { Session } from '../serve/session.ts';
@@ -23,8 +24,10 @@ type Entry = Readonly<Record<string, unknown>>;
 /** Records that wait while nothing can be written; what is beyond is counted. */
 const maxWaiting = 1_000;
 const againMs = 5_000;
-/** Refusals written in a minute; whoever knocks on and on must not fill the disk. */
-const refusalsAMinute = 60;
+/** Of each kind that others can cause: who knocks on and on must neither fill the disk nor wash away what operators did. */
+const aMinute = 60;
+/** Names of settings in one record; how many more there were is told. */
+const maxKeys = 500;
 
 /**
  * Writes down who did what: reloads, rollbacks, rotations, refusals, who connected and what they may see. Names of
@@ -33,15 +36,16 @@ const refusalsAMinute = 60;
  */
 export class AuditTrail {
   readonly #parts: AuditTrailParts;
+  readonly #budget: Budget;
   #log: AuditLog | undefined;
   #waiting: Entry[] = [];
   #dropped = 0;
-  #refusals = { count: 0, untold: 0, since: 0 };
   #isScheduled = false;
   #cancelRetry: (() => void) | undefined;
 
   constructor(parts: AuditTrailParts) {
     this.#parts = parts;
+    this.#budget = new Budget(parts.clock, aMinute);
   }
 
   /** The number of the last record that is written. */
@@ -94,7 +98,10 @@ export class AuditTrail {
     try {
       if (!this.#log) {
         this.#log = open();
-        if (this.#log.broken) onBroken(this.#log.broken);
+        if (this.#log.broken) {
+          onBroken(this.#log.broken);
+          this.#add({ what: 'audit', outcome: 'broken', why: this.#log.broken });
+        }
       }
       this.#log.append(this.#dropped > 0 ? [...this.#waiting, this.#lost()] : this.#waiting);
       this.#waiting = [];
@@ -130,29 +137,27 @@ export class AuditTrail {
     }
     if (happening.kind !== 'refusal') return undefined;
     const { by, why, status, route } = happening;
-    return this.#refusal({ what: 'request', outcome: 'refused', ...(by && { by: accountOf(by) }), why, status, route });
+    const entry = { what: 'request', outcome: 'refused', ...(by && { by: accountOf(by) }), why, status, route };
+    return this.#limited(`request ${by?.name}`, entry);
   }
 
   #sessionEntry(event: SessionEvent, { name, pid, view, peer }: Session): Entry | undefined {
     const who = { by: { kind: 'program', name, pid, ...(peer && { uid: peer.uid, gid: peer.gid }) }, view: view.name };
-    if (event.kind === 'joined') return { what: 'connection', outcome: 'taken', ...who };
-    if (event.kind === 'refused')
-      return this.#refusal({ what: 'connection', outcome: 'refused', ...who, code: event.code, why: event.message });
+    const knocker = `${peer?.uid} ${view.name}`;
+    if (event.kind === 'joined')
+      return this.#limited(`joined ${knocker}`, { what: 'connection', outcome: 'taken', ...who });
+    if (event.kind === 'refused') {
+      const refused = { what: 'connection', outcome: 'refused', ...who, code: event.code, why: event.message };
+      return this.#limited(`refused ${knocker}`, refused);
+    }
     if (event.kind !== 'rejected') return undefined;
     const { revision, code, paths } = event.nack;
     return { what: 'snapshot', outcome: 'rejected', ...who, revision, code, keys: paths };
   }
 
-  #refusal(entry: Entry): Entry | undefined {
-    const now = this.#parts.clock.monotonic();
-    const { untold } = this.#refusals;
-    if (now - this.#refusals.since > 60_000) this.#refusals = { count: 0, untold, since: now };
-    if (this.#refusals.count++ >= refusalsAMinute) {
-      this.#refusals.untold++;
-      return undefined;
-    }
-    this.#refusals.untold = 0;
-    return untold > 0 ? { ...entry, untoldBefore: untold } : entry;
+  #limited(kind: string, entry: Entry): Entry | undefined {
+    const untold = this.#budget.take(kind);
+    return untold === undefined ? undefined : untold > 0 ? { ...entry, untoldBefore: untold } : entry;
   }
 
   #cleaned(facts: Entry): Entry {
@@ -167,6 +172,7 @@ function accountOf({ name, role, uid, pid }: Operator): Entry {
 function reloadEntry(record: ReloadRecord): Entry {
   const { outcome, cause, by, reason, to, pinned, revision, epoch, changed, removed, error } = record;
   const what = cause === 'rollback' ? 'rollback' : 'reload';
+  const more = Math.max(0, changed.length - maxKeys) + Math.max(0, removed.length - maxKeys);
   return {
     what,
     outcome,
@@ -177,8 +183,9 @@ function reloadEntry(record: ReloadRecord): Entry {
     ...(pinned !== undefined && { pinned }),
     revision,
     epoch,
-    keys: changed,
-    removed,
+    keys: changed.slice(0, maxKeys),
+    removed: removed.slice(0, maxKeys),
+    ...(more > 0 && { moreKeys: more }),
     ...(error && {
       code: error.code,
       ...(error.rejectedBy && { rejectedBy: error.rejectedBy.map(({ name, pid }) => ({ name, pid })) }),

@@ -28,6 +28,8 @@ export interface LookoutsParts extends MetersParts {
   /** What is served, in one line. */
   readonly status: () => string;
   readonly onAuditProblem: (problem: string | undefined) => void;
+  /** The audit log is not as it was left. */
+  readonly onAuditBroken: (what: string) => void;
 }
 
 /** Everybody who looks on: metrics, the audit log, and alerts. */
@@ -67,14 +69,25 @@ export class Lookouts {
   }
 }
 
-function createAudit({ options, env, head, redaction, clock, log, onAuditProblem }: LookoutsParts): AuditTrail {
+function createAudit({
+  options,
+  env,
+  head,
+  redaction,
+  clock,
+  log,
+  onAuditProblem,
+  onAuditBroken,
+}: LookoutsParts): AuditTrail {
   const { stateDir } = options;
   const open = () => {
     const key = readOrMakeKey(findKeyFile('audit-key', undefined, env) ?? join(stateDir, 'audit.key'));
     return new AuditLog({ stateDir, key, head });
   };
   const onBroken = (what: string) => {
-    log('error', 'audit_broken', `the audit log is not as it was left: ${what}`, { stateDir });
+    const message = `the audit log is not as it was left: ${what}`;
+    log('error', 'audit_broken', message, { stateDir });
+    onAuditBroken(message);
   };
   return new AuditTrail({ open, redaction, clock, onProblem: onAuditProblem, onBroken });
 }

@@ -41,7 +41,11 @@ export function webhook(
       },
       signal: AbortSignal.any([signal, AbortSignal.timeout(withinMs)]),
     }).catch((error: Error) => {
-      throw new Error(`no answer (${(error.cause as NodeJS.ErrnoException | undefined)?.code ?? error.name})`);
+      const { code } = (error.cause ?? {}) as NodeJS.ErrnoException;
+      // What is wrong with the request itself does not pass.
+      if (error instanceof TypeError && error.cause === undefined)
+        throw new AbortError('its URL or headers are no good');
+      throw new Error(`no answer (${code ?? error.name})`);
     });
     await response.body?.cancel();
     if (response.ok) return;

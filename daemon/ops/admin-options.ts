@@ -79,11 +79,15 @@ function webhookOptions(
   folder: string,
   file: string,
 ): AlertOptions['webhook'] {
-  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
-    throw new DaemonError('options_unusable', 'is no http or https URL', {
-      subject: file,
-      path: 'alerts.webhook.url',
-      mend: 'write it like https://alerts.example/hook',
-    });
+  const refuse = (path: string, what: string, mend: string) =>
+    new DaemonError('options_unusable', what, { subject: file, path: `alerts.webhook.${path}`, mend });
+  const parsed = URL.parse(url);
+  if (!parsed || !/^https?:$/.test(parsed.protocol))
+    throw refuse('url', 'is no http or https URL', 'write it like https://alerts.example/hook');
+  if (parsed.username || parsed.password)
+    throw refuse('url', 'holds a name or a password', 'put them into headers: { authorization: ... }');
+  for (const [name, value] of Object.entries<string>(headers))
+    if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name) || !/^[\t\x20-\x7e\x80-\xff]*$/.test(value))
+      throw refuse(`headers.${name}`, 'is no header', 'names have no spaces, and values no line breaks');
   return { url, headers, ...(keyFile && { keyFile: resolve(folder, keyFile) }) };
 }

@@ -21,6 +21,8 @@ export interface HealthParts {
   readonly onChange: (state: DaemonState) => void;
   /** Called when something begins to be wrong, is wrong in another way, or is over. */
   readonly onTrouble?: (trouble: Trouble, isOver: boolean) => void;
+  /** Takes secrets out of what is told. */
+  readonly clean?: (text: string) => string;
 }
 
 const sourcePrefix = 'source:';
@@ -77,8 +79,9 @@ export class Health {
   }
 
   /** False when nothing is new. */
-  #set(key: string, message: string | undefined, code?: string): boolean {
-    const { clock, onTrouble = () => {} } = this.#parts;
+  #set(key: string, said: string | undefined, code?: string): boolean {
+    const { clock, onTrouble = () => {}, clean = (text) => text } = this.#parts;
+    const message = said === undefined ? undefined : clean(said);
     const before = this.#troubles.get(key);
     if (before?.message === message) return false;
     if (message === undefined) {

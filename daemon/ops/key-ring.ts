@@ -1,5 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { DaemonError, systemCode } from '../model/errors.ts';
 
@@ -19,8 +29,7 @@ export function findKeyFile(name: KeyName, keyFile: string | undefined, env: Nod
 /** The first key of a file, which is made where it is missing. Throws `key_unusable`. */
 export function readOrMakeKey(file: string): Buffer {
   try {
-    if (!existsSync(file))
-      writeFileSync(file, `${randomBytes(keyBytes).toString('base64')}\n`, { mode: 0o600, flag: 'wx' });
+    if (!existsSync(file)) makeKey(file);
   } catch (error) {
     throw unusable(file, `cannot be made: ${systemCode(error)}`, 'make its folder writable for this user');
   }
@@ -42,6 +51,17 @@ export function readKeyRing(file: string): KeyRing {
   if (keys.length > 0 && keys.every((key) => key.length === keyBytes)) return keys;
   const mend = `head -c ${keyBytes} /dev/urandom | base64 > ${file}`;
   throw unusable(file, `holds no key: ${keyBytes} random bytes, raw or a line of base64 for each`, mend);
+}
+
+/** Whole or not at all: a full disk must not leave an empty one. */
+function makeKey(file: string): void {
+  const temporary = `${file}.${process.pid}.tmp`;
+  try {
+    writeFileSync(temporary, `${randomBytes(keyBytes).toString('base64')}\n`, { mode: 0o600, flush: true });
+    linkSync(temporary, file);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
 }
 
 function credentialFile(name: KeyName, { CREDENTIALS_DIRECTORY: folder }: NodeJS.ProcessEnv): string | undefined {

@@ -1,5 +1,6 @@
 import { isEqual, isObject, type JsonValue } from '../../schemas/json.ts';
 import { redacted } from '../model/secrecy.ts';
+import type { Actor } from '../model/snapshot.ts';
 
 /** Shorter values are too common in ordinary text to be looked for. */
 export const shortestSecret = 6;
@@ -48,6 +49,12 @@ export class Redaction {
     if (Array.isArray(value)) return value.map((item) => this.cleanValue(item, key));
     if (!isObject(value)) return value;
     return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, this.cleanValue(inner, name)]));
+  }
+
+  /** Why somebody wants something is kept and shown, and may quote what it should not. */
+  cleanActor<A extends Omit<Actor, 'cause'>>(actor: A): A {
+    const { by, reason } = actor;
+    return { ...actor, ...(by && { by: this.clean(by) }), ...(reason && { reason: this.clean(reason) }) };
   }
 
   #longestAt(text: string, at: number): number {

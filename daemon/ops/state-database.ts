@@ -37,6 +37,21 @@ export function openStateDatabase(file: string): DatabaseSync {
   }
 }
 
+/** One setting of a state folder that no daemon holds; `undefined` where it cannot be read. */
+export function peekSetting(folder: string, name: string): string | undefined {
+  try {
+    const db = new DatabaseSync(join(folder, 'state.db'), { readOnly: true });
+    try {
+      const row = db.prepare('SELECT value FROM state WHERE name = ?').get(name);
+      return row === undefined ? undefined : String(row.value);
+    } finally {
+      db.close();
+    }
+  } catch {
+    return undefined;
+  }
+}
+
 // SQLite's result codes: https://sqlite.org/rescode.html
 const resultCode = (error: unknown) => ((error as { errcode?: number }).errcode ?? 0) & 0xff;
 /** The file is no database any more. */

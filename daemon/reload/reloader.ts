@@ -7,6 +7,7 @@ import type { LoadRequest, Source } from '../sources/source.ts';
 import type { CommitGate, Licence, PinKeeper, Preview } from './commit-gate.ts';
 import { inTime } from './in-time.ts';
 import { LayerStore } from './layer-store.ts';
+import { type Looked, recordReload } from './record-reload.ts';
 import { Retry } from './retry.ts';
 import type { SettleWindow } from './settle-window.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
@@ -32,14 +33,6 @@ export interface ReloaderParts {
 
 type Request = LoadRequest & Licence;
 
-/** What a reload looked at, and since when it was known to have changed, on the monotonic clock. */
-interface LookedAt {
-  readonly sources?: readonly string[];
-  readonly changedAt?: number | undefined;
-}
-
-const roundMs = (ms: number) => Math.round(ms * 100) / 100;
-
 /** How long a file may be missing or half-written. */
 const graceMs = 1_000;
 /** How long an automatic reload waits for a source that does not answer: it holds up the others. */
@@ -60,6 +53,7 @@ export class Reloader {
   readonly #layers: LayerStore;
   readonly #retry: Retry;
   #tail: Promise<unknown> = Promise.resolve();
+  #preview: Promise<Preview> | undefined;
   readonly #full = new Map<string, Promise<ReloadOutcome>>();
 
   constructor(parts: ReloaderParts) {
@@ -185,8 +179,15 @@ export class Reloader {
     });
   }
 
-  /** What a reload would give now, and what the programs say of it. Changes nothing. */
-  async preview(signal: AbortSignal): Promise<Preview> {
+  /** What a reload would give now, and what the programs say of it. Changes nothing. A call during another joins it. */
+  preview(signal: AbortSignal): Promise<Preview> {
+    this.#preview ??= this.#look(signal).finally(() => {
+      this.#preview = undefined;
+    });
+    return this.#preview;
+  }
+
+  async #look(signal: AbortSignal): Promise<Preview> {
     const layers = new LayerStore(this.#parts.freshSources());
     const request = { ...this.#freshRequest({ cause: 'operator' }), acceptGone: true };
     const load = async () => {
@@ -258,7 +259,7 @@ export class Reloader {
     actor: Actor,
     task: () => Promise<ReloadOutcome>,
     onRejected: (error: DaemonError) => void = () => {},
-    { sources, changedAt }: LookedAt = {},
+    { sources, changedAt }: Looked = {},
   ): Promise<ReloadOutcome> {
     const { clock, onStart, onEnd } = this.#parts;
     const startedAt = clock.monotonic();
@@ -269,12 +270,8 @@ export class Reloader {
       return { kind: 'rejected', error: thrown instanceof DaemonError ? thrown : asBug() };
     });
     if (outcome.kind === 'rejected') onRejected(outcome.error);
-    const now = clock.monotonic();
-    const looked = {
-      ...(sources && { sources }),
-      ...(changedAt !== undefined && { sinceChangeMs: roundMs(now - changedAt) }),
-    };
-    onEnd({ ...this.#record(outcome, actor, now - startedAt), ...looked }, outcome);
+    const times = { startedAt, endedAt: clock.monotonic(), changedAt };
+    onEnd(recordReload(outcome, actor, { ...this.#parts, sources, ...times }), outcome);
     return outcome;
   }
 
@@ -325,23 +322,6 @@ export class Reloader {
     for (const sourceId of sourceIds) this.#parts.settle.add({ sourceId, reason });
   }
 
-  #record(outcome: ReloadOutcome, actor: Actor, durationMs: number): ReloadRecord {
-    const { store, pins, clock } = this.#parts;
-    const isCommit = outcome.kind === 'committed';
-    return {
-      at: timestamp(clock),
-      outcome: outcome.kind,
-      revision: store.current?.revision ?? 0,
-      epoch: store.epoch,
-      ...actor,
-      ...(pins.pin && { pinned: pins.pin.revision }),
-      durationMs: roundMs(durationMs),
-      changed: isCommit ? outcome.snapshot.changed : [],
-      removed: isCommit ? outcome.snapshot.removed : [],
-      ...(outcome.kind === 'rejected' && { error: factsOf(outcome.error) }),
-    };
-  }
-
   #causeOf({ sourceIds }: Burst): Cause {
     const kinds = this.#parts.sources.filter(({ id }) => sourceIds.has(id)).map(({ kind }) => kind);
     if (kinds.includes('gcp')) return 'secret-manager';
@@ -350,8 +330,3 @@ export class Reloader {
 }
 
 const fullName = (isOperator: boolean, acceptMissing: boolean) => `${isOperator} ${acceptMissing}`;
-
-function factsOf({ code, message, facts }: DaemonError): NonNullable<ReloadRecord['error']> {
-  const { issues = [], rejectedBy } = facts;
-  return { code, message, issues, ...(rejectedBy && { rejectedBy }) };
-}

@@ -52,6 +52,7 @@ export class Views {
   readonly groups: readonly number[];
   readonly #parts: ViewsParts;
   readonly #deliveries: Deliveries;
+  #isOpen = false;
 
   /** Throws `options_unusable` for accounts that are not there. */
   constructor(parts: ViewsParts) {
@@ -87,8 +88,14 @@ export class Views {
     return this.servers.flatMap(({ sessions }) => sessions.filter(({ isObserver }) => !isObserver));
   }
 
+  /** Programs can connect. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
   async start(): Promise<void> {
     for (const server of this.servers) await server.start();
+    this.#isOpen = true;
   }
 
   async stop(): Promise<void> {

@@ -1,0 +1,47 @@
+import type { DaemonError } from '../model/errors.ts';
+import type { Actor, ReloadOutcome, ReloadRecord } from '../model/snapshot.ts';
+import { type Clock, timestamp } from '../ops/clock.ts';
+import type { PinKeeper } from './commit-gate.ts';
+import type { SnapshotStore } from './snapshot-store.ts';
+
+/** What a reload looked at, and since when it was known to have changed, on the monotonic clock. */
+export interface Looked {
+  readonly sources?: readonly string[] | undefined;
+  readonly changedAt?: number | undefined;
+}
+
+export interface Recorded extends Looked {
+  readonly store: SnapshotStore;
+  readonly pins: PinKeeper;
+  readonly clock: Clock;
+  /** On the monotonic clock. */
+  readonly startedAt: number;
+  readonly endedAt: number;
+}
+
+/** The line of the history about a reload that has just ended. */
+export function recordReload(outcome: ReloadOutcome, actor: Actor, recorded: Recorded): ReloadRecord {
+  const { store, pins, clock, sources, changedAt, startedAt, endedAt } = recorded;
+  const isCommit = outcome.kind === 'committed';
+  return {
+    at: timestamp(clock),
+    outcome: outcome.kind,
+    revision: store.current?.revision ?? 0,
+    epoch: store.epoch,
+    ...actor,
+    ...(pins.pin && { pinned: pins.pin.revision }),
+    durationMs: roundMs(endedAt - startedAt),
+    ...(sources && { sources }),
+    ...(changedAt !== undefined && { sinceChangeMs: roundMs(endedAt - changedAt) }),
+    changed: isCommit ? outcome.snapshot.changed : [],
+    removed: isCommit ? outcome.snapshot.removed : [],
+    ...(outcome.kind === 'rejected' && { error: factsOf(outcome.error) }),
+  };
+}
+
+const roundMs = (ms: number) => Math.round(ms * 100) / 100;
+
+function factsOf({ code, message, facts }: DaemonError): NonNullable<ReloadRecord['error']> {
+  const { issues = [], rejectedBy } = facts;
+  return { code, message, issues, ...(rejectedBy && { rejectedBy }) };
+}
