@@ -21,7 +21,7 @@ export interface HealthReportParts {
 export function reportHealth({ store, health, sources, clock, phase }: HealthReportParts) {
   const { current } = store;
   const ageOf = (at: number | undefined) => (at === undefined ? null : Math.max(0, clock.wall() - at) / 1000);
-  const now = current === undefined ? 'starting' : phase();
+  const now = !current ? 'starting' : phase();
   const hasLostSockets = health.troubles.some(({ key }) => key === 'sockets');
   return {
     isReady: now === 'serving' && !hasLostSockets,

@@ -52,7 +52,10 @@ export function archives(stateDir: string): string[] {
   return names.sort().map((name) => join(stateDir, name));
 }
 
-/** Checks every record against its own HMAC and the one before it. Throws `source_unreadable` for a file that cannot be read. */
+/**
+ * Checks every record against its own HMAC and the one before it. A file that is gone is an empty one. Throws
+ * `source_unreadable` for one that cannot be read.
+ */
 export function verifyChain(stateDir: string, key: Buffer): ChainReport {
   let last: Link | undefined;
   let records = 0;
@@ -93,6 +96,7 @@ function readLines(file: string): string[] {
     const lines = readFileSync(file, 'utf8').split('\n');
     return lines.at(-1) === '' ? lines.slice(0, -1) : lines;
   } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
     throw new DaemonError('source_unreadable', `cannot be read: ${systemCode(error)}`, {
       subject: file,
       mend: "run it as the daemon's user",

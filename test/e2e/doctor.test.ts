@@ -111,6 +111,16 @@ describe('hotconf doctor', function () {
     expect((await ask(file)).bad).deep.equal(['warn daemon']);
   });
 
+  it('looks past what it cannot look at', async () => {
+    const file = lay({ admin: {} });
+    mkdirSync(scratch().path('state'), { mode: 0o700 });
+    symlinkSync('/nowhere', scratch().path('state/dangling'));
+    expect((await ask(file)).bad).deep.equal(['warn daemon']);
+    symlinkSync(scratch().path('round'), scratch().path('round'));
+    const { bad } = await ask(lay({ runtimeDir: './round/run', admin: {} }));
+    expect(bad).deep.equal(['fail runtimeDir', 'warn daemon']);
+  });
+
   it('says what is wrong with the options, and looks no further', async () => {
     const file = lay({ peerAuth: 'sometimes' });
     const { well, findings } = await ask(file);

@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs';
 import { expect } from 'chai';
 import { verifyChain } from '../../daemon/observe/audit-chain.ts';
-import { readKeyRing } from '../../daemon/ops/key-ring.ts';
+import { readKeyRing, readOrMakeKey } from '../../daemon/ops/key-ring.ts';
 import { askSocket } from '../support/ask-socket.ts';
 import { fastClock } from '../support/fast-clock.ts';
 import { skipBecause } from '../support/skip.ts';
@@ -28,6 +29,13 @@ describe('fault 14: no room for the audit log', () => {
     test().options.alerts = {
       command: ['/bin/sh', '-c', `echo $HOTCONF_ALERT_KEY >> ${test().scratch.path('alerts')}`],
     };
+    // A key that could not be written whole is not there, and is made when there is room.
+    disk.fill();
+    const keyFile = test().scratch.path('state/test.key');
+    expect(() => readOrMakeKey(keyFile)).throw('cannot be made: ENOSPC');
+    expect(existsSync(keyFile)).equal(false);
+    disk.free();
+    expect(readOrMakeKey(keyFile)).length(32);
     await test().start();
     const config = await test().connect();
     disk.fill();

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, rmSync, symlinkSync } from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { expect } from 'chai';
@@ -102,6 +102,7 @@ describe("the operator's HTTP", () => {
       () => http.writeTokens('viewer', `${http.tokens.viewer} and more`),
       () => chmodSync(file, 0o644),
       () => rmSync(file),
+      () => (rmSync(file), symlinkSync(file, file)),
     ];
     for (const [i, spoil] of bad.entries()) {
       spoil();
@@ -156,6 +157,72 @@ describe("the operator's HTTP", () => {
     expect(text, 'no message, no path in the settings').not.contain('app.yaml');
     edit('url-2');
     await until('it is ready again', async () => (await ask('/readyz')).body.status === 'ready');
+  });
+
+  it('takes a secret out of the reason that somebody gives, wherever that is shown', async () => {
+    const http = await start();
+    const secret = test().canary();
+    edit(secret);
+    await until('it is served', () => test().revision === 2);
+    const answer = await http.post('/admin/rollback', { to: 1, reason: `${secret} has leaked` });
+    expect(answer.body.pinned.reason).equal('[redacted] has leaked');
+    for (const path of ['summary', 'status', 'history']) {
+      const { text } = await http.get(`/admin/${path}`);
+      expect(text, path).contain('has leaked');
+      expectNoCanary(path, text, [secret]);
+    }
+    const summary = await (await test().connect()).summary();
+    expectNoCanary('what a program is told', JSON.stringify(summary), [secret]);
+  });
+
+  it('stops when it is told to, whoever has not ended a request', async () => {
+    const http = await start();
+    const options = { method: 'POST', headers: { 'content-type': 'application/json', 'content-length': '100' } };
+    const local = request({ ...options, socketPath: test().scratch.path('run/admin.sock'), path: '/admin/unpin' });
+    const remote = request(`${http.origin}/admin/unpin`, options);
+    for (const asked of [local, remote]) asked.on('error', () => {}).write('{');
+    await until('both are there', async () => (await http.get('/livez')).status === 200);
+    await test().stop();
+  });
+
+  it('lets sixteen follow at a time, and forgets those that only asked for the head', async () => {
+    const http = await start();
+    for (let i = 0; i < 20; i++) expect((await http.get('/admin/events', { method: 'HEAD' })).status).equal(405);
+    const headers = { authorization: `Bearer ${http.tokens.viewer}` };
+    let isOpen = 0;
+    const readers = Array.from({ length: 16 }, () =>
+      request(`${http.origin}/admin/events`, { headers, agent: false }, (response) => {
+        isOpen++;
+        response.on('error', () => {}).resume();
+      })
+        .on('error', () => {})
+        .end(),
+    );
+    await until('all are there', () => isOpen === 16);
+    const { status, headers: told } = await http.get('/admin/events');
+    expect([status, told['retry-after']]).deep.equal([429, '5']);
+    readers[0]!.destroy();
+    await until('there is room again', async () => {
+      const asked = request(`${http.origin}/admin/events`, { headers, agent: false })
+        .on('error', () => {})
+        .end();
+      const response = await new Promise<{ statusCode?: number }>((resolve) => asked.once('response', resolve));
+      asked.destroy();
+      return response.statusCode === 200;
+    });
+    for (const reader of readers) reader.destroy();
+  });
+
+  it('lets looks at what a reload would do join each other', async () => {
+    const http = await start();
+    edit('url-2');
+    const before = test().revision;
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => http.post('/admin/reload-config', { dryRun: true })),
+    );
+    expect(new Set(answers.map(({ text }) => text)).size).equal(1);
+    expect(answers[0]!.body).deep.include({ valid: true, changed: ['database.url'] });
+    expect(before).equal(1);
   });
 
   it('follows what happens, by server-sent events', async () => {

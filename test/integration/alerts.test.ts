@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import { expect } from 'chai';
 import { AbortError } from 'p-retry';
-import type { Alert } from '../../daemon/observe/alert-book.ts';
+import { type Alert, AlertBook } from '../../daemon/observe/alert-book.ts';
 import { AlertTarget } from '../../daemon/observe/alert-target.ts';
 import { systemClock } from '../../daemon/ops/clock.ts';
 import { fastClock } from '../support/fast-clock.ts';
@@ -147,6 +147,19 @@ describe('a place where alerts go', () => {
     await place.stop();
   });
 
+  it('is told of one thing though it does not take another', async () => {
+    const told: string[] = [];
+    const place = target(async ({ key }) => {
+      if (key === 'bad') throw new Error('not this one');
+      told.push(key);
+    });
+    place.tell(alert('firing', 'a', 'bad'));
+    place.tell(alert('firing', 'a', 'good'));
+    place.tell(alert('firing', 'a', 'better'));
+    await until('the others are told', () => told.length === 2);
+    await place.stop();
+  });
+
   it('loses an alert that is refused for good, says so, and goes on', async () => {
     const told: string[] = [];
     const logged: string[] = [];
@@ -174,5 +187,28 @@ describe('a place where alerts go', () => {
     await until('the other is told', () => told.length > 0);
     expect(told).deep.equal(['other event']);
     await place.stop();
+  });
+});
+
+describe('what is to be told', () => {
+  const record = (outcome: 'committed' | 'unchanged' | 'rejected', more = {}) =>
+    ({
+      kind: 'reload',
+      record: { at: 'now', revision: 3, cause: 'file', ...more },
+      outcome: { kind: outcome },
+    }) as never;
+
+  it('is that something was withdrawn, until its source says something else, or the same as what is served', () => {
+    for (const [end, by] of [
+      ['committed', {}],
+      ['unchanged', {}],
+    ] as const) {
+      const told: string[] = [];
+      const book = new AlertBook({ clock: systemClock, tell: ({ key, state }) => void told.push(`${key} ${state}`) });
+      book.observe(record('committed', { cause: 'rollback', to: 1, reason: 'revision 2: a program rejects it' }));
+      book.observe(record('unchanged', { pinned: 3 }));
+      book.observe(record(end, by));
+      expect(told, end).deep.equal(['rollback event', 'quarantine firing', 'quarantine resolved']);
+    }
   });
 });

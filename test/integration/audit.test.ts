@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { chainStart, verifyChain } from '../../daemon/observe/audit-chain.ts';
 import { AuditLog } from '../../daemon/observe/audit-log.ts';
@@ -63,6 +63,32 @@ describe('the audit log', () => {
     expect(records().find(({ status }) => status === 403)).include({ why: 'role_too_low' });
   });
 
+  it('is found whole whatever others call themselves, and however much changes at once', async () => {
+    await test().start();
+    await test().connect({ name: 'line\u2028separator"\n\u0000💥' });
+    const many = Array.from({ length: 3_000 }, (_, i) => `  a-setting-with-quite-a-long-name-${i}: true`);
+    test().scratch.write('secrets/many.yaml', `features:\n${many.join('\n')}\n`);
+    await until('it is written', () => records().some(({ moreKeys }) => moreKeys === 2_500));
+    expect((await verify()).code).equal(0);
+    // As if it had been killed: what was written last is found again.
+    await test().stop();
+    await test().start();
+    await until('it goes on', () => records().at(-1)?.what === 'reload');
+    expect(test().logged('audit_broken')).deep.equal([]);
+    expect((await verify()).code).equal(0);
+  });
+
+  it('is not washed away by programs that come and go', async () => {
+    await test().start();
+    for (let i = 0; i < 100; i++) {
+      const program = new RawProgram(test().socket).hello();
+      await program.next('welcome');
+      program.socket.destroy();
+    }
+    await until('they are gone', () => test().logged('subscriber_left').length === 100);
+    expect(records().filter(({ what }) => what === 'connection')).length(60);
+  });
+
   it('is found whole, also while the daemon runs, and the first record that is not is named', async () => {
     await test().start();
     for (const url of ['url-2', 'url-3', 'url-4']) {
@@ -112,6 +138,17 @@ describe('the audit log', () => {
     await test().start();
     await until('it is told', () => test().logged('audit_broken').length > 0);
     expect(test().logged('audit_broken')[0]!.message).contain('its end was cut off');
+    expect(test().daemon!.reports.health().reasons).deep.equal(['audit-chain']);
+    await test().stop();
+    await test().start();
+    const { code, stdout } = await verify();
+    expect([code, stdout], 'the gap stays visible').deep.equal([
+      65,
+      `broken: ${file()}:${before + 2}: follows ${before + 1} and is ${before + 4}: records are missing\n`,
+    ]);
+    await test().stop();
+    rmSync(file());
+    expect((await verify()).stdout, 'without a daemon, too').contain('the end was cut off');
   });
 
   const key = () => Buffer.from(readFileSync(test().scratch.path('state/audit.key'), 'utf8'), 'base64');
@@ -140,6 +177,20 @@ describe('the file of an audit log', () => {
     again.append([{ what: 'more' }]);
     again.close();
     expect(verifyChain(scratch().folder, key)).not.property('broken');
+  });
+
+  it('goes on in a new file when somebody has taken its file away, full or not', () => {
+    const head = { auditHead: chainStart };
+    const log = open(head, { maxBytes: 600 });
+    log.append([{ what: 'one' }]);
+    renameSync(scratch().path('audit.jsonl'), scratch().path('audit-000000000001.jsonl'));
+    log.append([{ what: 'two' }, { what: 'three' }, { what: 'four' }, { what: 'five' }]);
+    rmSync(scratch().path('audit.jsonl'));
+    log.append([{ what: 'six' }]);
+    expect(verifyChain(scratch().folder, key).broken!.why).contain('records are missing');
+    log.append([{ what: 'seven' }]);
+    log.close();
+    expect(readdirSync(scratch().folder)).length(2);
   });
 
   it('cuts a record off that was written half when the daemon was killed', () => {

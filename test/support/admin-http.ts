@@ -96,7 +96,7 @@ export function askHttp(
         status: response.statusCode!,
         headers: response.headers,
         text,
-        body: isJson ? JSON.parse(text) : undefined,
+        body: isJson && text !== '' ? JSON.parse(text) : undefined,
       });
     });
     asked.once('error', reject);
