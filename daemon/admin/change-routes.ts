@@ -69,9 +69,10 @@ export function changeRoutes(app: FastifyInstance, parts: ChangeRoutesParts): vo
       happenings.tell({ kind: 'operation', what, by, outcome, facts: { ...facts, ...more } });
       return result;
     } catch (error) {
-      const code =
-        error instanceof Refused ? error.refusal.code : error instanceof DaemonError ? error.code : 'internal';
-      happenings.tell({ kind: 'operation', what, by, outcome: 'failed', facts: { ...facts, code } });
+      const code = error instanceof DaemonError ? error.code : 'internal';
+      // A refusal is told as one, by who answers it.
+      if (!(error instanceof Refused))
+        happenings.tell({ kind: 'operation', what, by, outcome: 'failed', facts: { ...facts, code } });
       throw error;
     }
   };

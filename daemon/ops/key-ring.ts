@@ -4,9 +4,9 @@ import {
   constants,
   existsSync,
   fstatSync,
-  linkSync,
   openSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -57,8 +57,10 @@ export function readKeyRing(file: string): KeyRing {
 function makeKey(file: string): void {
   const temporary = `${file}.${process.pid}.tmp`;
   try {
-    writeFileSync(temporary, `${randomBytes(keyBytes).toString('base64')}\n`, { mode: 0o600, flush: true });
-    linkSync(temporary, file);
+    rmSync(temporary, { force: true });
+    // Not `flush`: Node's permission model knows no fsync.
+    writeFileSync(temporary, `${randomBytes(keyBytes).toString('base64')}\n`, { mode: 0o600, flag: 'as' });
+    renameSync(temporary, file);
   } finally {
     rmSync(temporary, { force: true });
   }
