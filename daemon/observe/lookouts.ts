@@ -7,13 +7,12 @@ import { openNotifySocket } from '../ops/notify-socket.ts';
 import type { Options } from '../ops/options.ts';
 import type { Redaction } from '../ops/redaction.ts';
 import { AlertBook } from './alert-book.ts';
-import { AlertTarget } from './alert-target.ts';
+import type { AlertTarget } from './alert-target.ts';
 import type { Link } from './audit-chain.ts';
 import { AuditLog } from './audit-log.ts';
 import { AuditTrail } from './audit-trail.ts';
 import type { Happenings } from './happenings.ts';
 import { Meters, type MetersParts } from './meters.ts';
-import { alertCommand, webhook } from './send-alert.ts';
 import { ServiceManager } from './service-manager.ts';
 
 export interface LookoutsParts extends MetersParts {
@@ -56,7 +55,7 @@ export class Lookouts {
     if (service) happenings.follow((happening) => service.observe(happening));
     this.#service = service;
     happenings.tell({ kind: 'started', version });
-    this.#targets = createTargets(this.#parts);
+    this.#targets = await createTargets(this.#parts);
     if (this.#targets.length === 0) return;
     const book = new AlertBook({ clock, tell: (alert) => this.#targets.forEach((target) => void target.tell(alert)) });
     happenings.follow((happening) => book.observe(happening));
@@ -103,8 +102,12 @@ function createServiceManager({ env, clock, log, status }: LookoutsParts): Servi
   return notify && new ServiceManager({ notify, clock, watchdogUs, status });
 }
 
-function createTargets({ options, env, redaction, clock, log }: LookoutsParts): AlertTarget[] {
+async function createTargets({ options, env, redaction, clock, log }: LookoutsParts): Promise<AlertTarget[]> {
   const { alerts, stateDir, environment } = options;
+  if (!alerts.webhook && !alerts.command) return [];
+  // Loaded only where somebody is to be told: a start is short.
+  const { AlertTarget } = await import('./alert-target.ts');
+  const { alertCommand, webhook } = await import('./send-alert.ts');
   const origin = { host: hostname(), environment };
   const targets: AlertTarget[] = [];
   if (alerts.webhook) {
