@@ -1,7 +1,8 @@
 import { AdminServer } from './admin/admin-server.ts';
 import { ProgramRequests } from './admin/program-requests.ts';
 import { Reports } from './admin/reports.ts';
-import type { Actor, Cause, ReloadOutcome, ReloadRecord, Snapshot } from './model/snapshot.ts';
+import type { Actor, ReloadOutcome, ReloadRecord, Snapshot } from './model/snapshot.ts';
+import type { AuditTrail } from './observe/audit-trail.ts';
 import { Happenings } from './observe/happenings.ts';
 import { Lookouts } from './observe/lookouts.ts';
 import { type Clock, sleep, systemClock } from './ops/clock.ts';
@@ -94,8 +95,11 @@ export class Daemon {
       clean: (text) => redaction.clean(text),
       onTrouble: (trouble, isOver) => this.#happenings.tell({ kind: isOver ? 'recovery' : 'trouble', trouble }),
     });
+    const intend: AuditTrail['intend'] = (...intent) => this.#lookouts.audit.intend(...intent);
     const requests = new ProgramRequests({
       views: options.views,
+      happenings: this.#happenings,
+      intend,
       reports: () => this.reports,
       reload: (actor) => this.reload(actor),
       preview: () => this.#reloader.preview(signal),
@@ -177,7 +181,10 @@ export class Daemon {
       clock,
       deadlineMs: options.reload.deadlineMs,
       minIntervalMs: options.reload.minIntervalMs,
-      onStart: ({ cause }) => this.#onReloadStart(cause),
+      onStart: ({ cause }) => {
+        log('info', 'config_reload_started', `reading (${cause})`, { trigger: cause });
+        this.#happenings.tell({ kind: 'reloading', cause });
+      },
       onEnd: (record, outcome) => this.#onReload(record, outcome),
     });
     const gcp = this.#sources.find((source) => source instanceof GcpSource);
@@ -208,7 +215,7 @@ export class Daemon {
       reports: this.reports,
       happenings: this.#happenings,
       meters: this.#lookouts.meters,
-      intend: (...intent) => this.#lookouts.audit.intend(...intent),
+      intend,
       isReloading: (acceptMissing) => this.#reloader.isReloadingAll(acceptMissing),
       reload: (actor, acceptMissing) => this.reload(actor, acceptMissing),
       rollback: (...asked) => this.rollback(...asked),
@@ -272,7 +279,11 @@ export class Daemon {
   #restore(): boolean {
     const kept = this.#keeper.newest();
     try {
-      if (kept) this.#told(this.#reloader.restore(kept));
+      if (kept) {
+        const { revision, epoch, committedAt } = this.#reloader.restore(kept);
+        const message = `revision ${revision} of ${committedAt} is at hand until the sources have been read`;
+        this.#parts.log('info', 'snapshot_restored', message, { revision, epoch });
+      }
     } catch (error) {
       this.#keeper.refuse(error);
     }
@@ -283,11 +294,6 @@ export class Daemon {
       this.#rulings.pin = undefined;
     }
     return this.#store.current !== undefined;
-  }
-
-  #told({ revision, epoch, committedAt }: Snapshot): void {
-    const message = `revision ${revision} of ${committedAt} is at hand until the sources have been read`;
-    this.#parts.log('info', 'snapshot_restored', message, { revision, epoch });
   }
 
   /** Arms the sources and reads them. Where something is served already, what cannot be read is a rejected reload. */
@@ -322,11 +328,6 @@ export class Daemon {
   async #startPart(part: { start(): Promise<void>; stop(): Promise<void> }): Promise<void> {
     this.#started.add(() => part.stop());
     await part.start();
-  }
-
-  #onReloadStart(cause: Cause): void {
-    this.#parts.log('info', 'config_reload_started', `reading (${cause})`, { trigger: cause });
-    this.#happenings.tell({ kind: 'reloading', cause });
   }
 
   #onReload(given: ReloadRecord, outcome: ReloadOutcome): void {

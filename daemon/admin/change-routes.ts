@@ -1,20 +1,15 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { RotationResult } from '../../schemas/wire.ts';
-import { DaemonError } from '../model/errors.ts';
 import type { Actor, ReloadOutcome } from '../model/snapshot.ts';
-import type { Happenings, Operator } from '../observe/happenings.ts';
 import type { Preview } from '../reload/commit-gate.ts';
 import type { RotationRequest } from '../serve/rotation.ts';
-import { Refused } from './gate.ts';
+import { type OperateParts, operate, outcomeOfRotation } from './operate.ts';
 import type { ReloadLimit } from './reload-limit.ts';
 import type { Reports } from './reports.ts';
 
-export interface ChangeRoutesParts {
+export interface ChangeRoutesParts extends OperateParts {
   readonly reports: Reports;
-  readonly happenings: Happenings;
   readonly limit: ReloadLimit;
-  /** Writes down what is about to be done. Throws `audit_unwritable`. */
-  readonly intend: (what: string, by: Operator, facts: Readonly<Record<string, unknown>>) => void;
   /** A reload of this kind is under way, and another call would join it. */
   readonly isReloading: (acceptMissing: boolean) => boolean;
   readonly reload: (actor: Actor, acceptMissing: boolean) => Promise<ReloadOutcome>;
@@ -52,30 +47,7 @@ const config = { access: 'admin' } as const;
 
 /** What operators may change. Each is written down before it is done, and how it ended after. */
 export function changeRoutes(app: FastifyInstance, parts: ChangeRoutesParts): void {
-  const { happenings, intend, limit } = parts;
-  /** Does what was asked and tells how it ended. Facts are names and numbers, never a value. */
-  const operate = async <T>(
-    request: FastifyRequest,
-    what: string,
-    facts: Readonly<Record<string, unknown>>,
-    task: (by: string) => Promise<T> | T,
-    outcomeOf: (result: T) => { readonly outcome: string },
-  ): Promise<T> => {
-    const by = request.operator!;
-    intend(what, by, facts);
-    try {
-      const result = await task(by.name);
-      const { outcome, ...more } = outcomeOf(result);
-      happenings.tell({ kind: 'operation', what, by, outcome, facts: { ...facts, ...more } });
-      return result;
-    } catch (error) {
-      const code = error instanceof DaemonError ? error.code : 'internal';
-      // A refusal is told as one, by who answers it.
-      if (!(error instanceof Refused))
-        happenings.tell({ kind: 'operation', what, by, outcome: 'failed', facts: { ...facts, code } });
-      throw error;
-    }
-  };
+  const { limit } = parts;
   const answered = async (outcome: ReloadOutcome, reply: FastifyReply) => {
     await parts.allAnswered();
     const answer = describeReload(outcome, parts.reports);
@@ -88,12 +60,13 @@ export function changeRoutes(app: FastifyInstance, parts: ChangeRoutesParts): vo
     async (request, reply) => {
       const { dryRun, acceptMissing = false, ...said } = request.body;
       if (dryRun) return reply.send({ status: 'success', message: 'Nothing was changed', ...(await parts.preview()) });
-      const facts = { ...said, ...(acceptMissing && { acceptMissing }) };
-      const task = (by: string) => {
+      const by = request.operator!;
+      const task = () => {
         if (!parts.isReloading(acceptMissing)) limit.take();
-        return parts.reload({ cause: 'operator', by, ...said }, acceptMissing);
+        return parts.reload({ cause: 'operator', by: by.name, ...said }, acceptMissing);
       };
-      return answered(await operate(request, 'reload', facts, task, describeOutcome), reply);
+      const facts = { ...said, ...(acceptMissing && { acceptMissing }) };
+      return answered(await operate(parts, { what: 'reload', by, facts, task, outcomeOf }), reply);
     },
   );
   app.post<{ Body: { to: number; expect?: number; reason?: string } }>(
@@ -101,35 +74,34 @@ export function changeRoutes(app: FastifyInstance, parts: ChangeRoutesParts): vo
     { schema: bodies.rollback, config },
     async (request, reply) => {
       const { to, expect, ...said } = request.body;
-      const task = (by: string) => parts.rollback(to, expect, { by, ...said });
-      return answered(await operate(request, 'rollback', request.body, task, describeOutcome), reply);
+      const by = request.operator!;
+      const task = () => parts.rollback(to, expect, { by: by.name, ...said });
+      const operation = { what: 'rollback', by, facts: request.body, task, outcomeOf };
+      return answered(await operate(parts, operation), reply);
     },
   );
   app.post<{ Body: { reason?: string } }>('/admin/unpin', { schema: bodies.unpin, config }, async (request, reply) => {
-    const task = (by: string) => parts.unpin({ cause: 'operator', by, ...request.body });
-    return answered(await operate(request, 'unpin', request.body, task, describeOutcome), reply);
+    const by = request.operator!;
+    const task = () => parts.unpin({ cause: 'operator', by: by.name, ...request.body });
+    return answered(await operate(parts, { what: 'unpin', by, facts: request.body, task, outcomeOf }), reply);
   });
   app.post<{ Body: { secret: string; value: string; at?: string } }>(
     '/admin/rotate',
     { schema: bodies.rotate, bodyLimit: rotateBytes, config },
     async (request, reply) => {
       const { value, ...asked } = request.body;
-      const task = (by: string) =>
-        parts.rotate({ ...asked, value: Buffer.from(value, 'base64') }, { cause: 'operator', by });
-      // `secret` would be taken for a secret's value.
+      const by = request.operator!;
+      const bytes = Buffer.from(value, 'base64');
+      const task = () => parts.rotate({ ...asked, value: bytes }, { cause: 'operator', by: by.name });
       const facts = { name: asked.secret, ...(asked.at && { at: asked.at }) };
-      const result = await operate(request, 'rotate', facts, task, ({ outcome, version, revision: served }) => ({
-        outcome,
-        version,
-        revision: served,
-      }));
+      const result = await operate(parts, { what: 'rotate', by, facts, task, outcomeOf: outcomeOfRotation });
       const isRejected = result.outcome === 'rejected';
       return reply.code(isRejected ? 422 : 200).send({ status: isRejected ? 'error' : 'success', ...result });
     },
   );
 }
 
-function describeOutcome(outcome: ReloadOutcome) {
+function outcomeOf(outcome: ReloadOutcome) {
   return outcome.kind === 'rejected'
     ? { outcome: outcome.kind, code: outcome.error.code }
     : { outcome: outcome.kind, revision: outcome.snapshot.revision };

@@ -58,6 +58,10 @@ export function createHttpApp(parts: HttpAppParts): FastifyInstance {
   // Fastify's own compiler would bring a second ajv with a second meta-schema.
   app.setValidatorCompiler(({ schema }) => compileOwn(schema as object));
   app.removeContentTypeParser('text/plain');
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body: string, done) =>
+    body === '' ? done(null, {}) : parse(request, body, done),
+  );
   app.decorateRequest('operator', undefined);
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(headers);

@@ -8,9 +8,10 @@ import type { ViewOptions } from '../ops/view-options.ts';
 import type { Preview } from '../reload/commit-gate.ts';
 import type { Rotation } from '../serve/rotation.ts';
 import type { Session } from '../serve/session.ts';
+import { type OperateParts, operate, outcomeOfRotation } from './operate.ts';
 import type { Reports } from './reports.ts';
 
-export interface ProgramRequestsParts {
+export interface ProgramRequestsParts extends OperateParts {
   readonly views: readonly ViewOptions[];
   readonly reports: () => Reports;
   readonly reload: (actor: Actor) => Promise<ReloadOutcome>;
@@ -67,13 +68,16 @@ export class ProgramRequests {
     return { outcome: outcome.kind, revision, changed };
   }
 
-  async #rotate({ secret = '', value = '' }: Request, { name }: Session, view: ViewOptions): Promise<unknown> {
+  async #rotate({ secret = '', value = '' }: Request, session: Session, view: ViewOptions): Promise<unknown> {
     if (!view.mayRotate)
       throw new DaemonError('not_permitted', 'this view may not rotate secrets', {
         mend: 'set mayRotate for the view',
       });
+    const { name, pid, peer } = session;
+    const by = { name, role: 'program', pid, ...(peer && { uid: peer.uid }) } as const;
     const request = { secret, value: Buffer.from(value, 'base64') };
-    return this.#parts.rotation().rotate(request, { cause: 'client', by: name });
+    const task = () => this.#parts.rotation().rotate(request, { cause: 'client', by: name });
+    return operate(this.#parts, { what: 'rotate', by, facts: { name: secret }, task, outcomeOf: outcomeOfRotation });
   }
 }
 

@@ -6,7 +6,7 @@ import type { Redaction } from '../ops/redaction.ts';
 import type { Session } from '../serve/session.ts';
 import type { SessionEvent } from '../serve/session-event.ts';
 import { type AuditLog, whyUnwritten } from './audit-log.ts';
-import type { Happening, Operator } from './happenings.ts';
+import type { Account, Happening } from './happenings.ts';
 
 export interface AuditTrailParts {
   /** Throws where the log cannot be opened; asked again until it can be. */
@@ -65,8 +65,8 @@ export class AuditTrail {
     });
   }
 
-  /** Writes down what an operator is about to do. Throws `audit_unwritable`. */
-  intend(what: string, by: Operator, facts: Entry): void {
+  /** Writes down what somebody is about to do. Throws `audit_unwritable`. */
+  intend(what: string, by: Account, facts: Entry): void {
     const entry = { what, outcome: 'asked', by: accountOf(by), ...this.#cleaned(facts) };
     const dated = { at: timestamp(this.#parts.clock), ...entry };
     this.#waiting.push(dated);
@@ -165,8 +165,14 @@ export class AuditTrail {
   }
 }
 
-function accountOf({ name, role, uid, pid }: Operator): Entry {
-  return { kind: 'operator', name, role, ...(uid !== undefined && { uid }), ...(pid !== undefined && { pid }) };
+function accountOf({ name, role, uid, pid }: Account): Entry {
+  return {
+    kind: role === 'program' ? role : 'operator',
+    name,
+    role,
+    ...(uid !== undefined && { uid }),
+    ...(pid !== undefined && { pid }),
+  };
 }
 
 function reloadEntry(record: ReloadRecord): Entry {

@@ -13,6 +13,9 @@ export interface Operator {
   readonly pid?: number;
 }
 
+/** Whoever changes something: an operator, or a program whose view lets it. */
+export type Account = Operator | (Omit<Operator, 'role'> & { readonly role: 'program' });
+
 /** What happens in the daemon. Texts of others in it are clean of secrets. */
 export type Happening =
   | { readonly kind: 'started'; readonly version: string }
@@ -28,11 +31,11 @@ export type Happening =
       readonly sinceCommitMs?: number | undefined;
     }
   | { readonly kind: 'trouble' | 'recovery'; readonly trouble: Trouble }
-  /** An operator's change has ended. */
+  /** A change that somebody asked for has ended. */
   | {
       readonly kind: 'operation';
       readonly what: string;
-      readonly by: Operator;
+      readonly by: Account;
       readonly outcome: string;
       readonly facts: Readonly<Record<string, unknown>>;
     }

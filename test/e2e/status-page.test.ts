@@ -130,7 +130,12 @@ describe('the status page, in Chromium', function () {
     expect(await serious(page)).deep.equal([]);
     await page.keyboard.press('Enter');
     await page.getByText('operator by the-admin “because I can”').waitFor();
-    await page.getByRole('button', { name: 'Go back to revision 1' }).focus();
+    const back = page.getByRole('button', { name: 'Go back to revision 1' });
+    await back.focus();
+    // What comes meanwhile must not take the keyboard away.
+    await http.post('/admin/reload-config', { reason: 'meanwhile' });
+    await page.getByText('“meanwhile”').waitFor();
+    expect(await page.evaluate("document.activeElement.getAttribute('aria-label')")).equal('Go back to revision 1');
     await page.keyboard.press('Enter');
     await page.keyboard.press('Enter');
     await page.locator('#state').filter({ hasText: 'pinned' }).waitFor();
