@@ -17,6 +17,7 @@ export async function checkGoogle(gcp: GcpOptions): Promise<Finding[]> {
   const client = new SecretManagerClient({ project: gcp.project, ...(endpoint && { endpoint }) });
   try {
     const secrets = (await Promise.all(gcp.secrets.map((secret) => checkSecret(client, gcp.project, secret)))).flat();
+    const found = gcp.discover ? [await checkDiscovery(client, gcp.discover)] : [];
     const isLost = secrets.some(({ message }) => message.includes('no Google credentials'));
     const where = endpoint?.isLoopback ? 'none needed for a loopback endpoint' : 'they work';
     const credentials = isLost
@@ -26,7 +27,7 @@ export async function checkGoogle(gcp: GcpOptions): Promise<Finding[]> {
           'gcloud auth application-default login, or a service account for this machine',
         )
       : ok('credentials', where);
-    return [credentials, ...secrets, ...(await checkNotifications(gcp))];
+    return [credentials, ...secrets, ...found, ...(await checkNotifications(gcp))];
   } finally {
     await client.close();
   }
@@ -54,6 +55,21 @@ async function checkSecret(
     const isDisabled =
       error instanceof DaemonError && error.code === 'secret_disabled' && version.kind === 'newest-enabled';
     return [failed(check, error, isDisabled ? 'warn' : 'fail')];
+  }
+}
+
+async function checkDiscovery(
+  client: SecretManagerClient,
+  { filter, location }: NonNullable<GcpOptions['discover']>,
+): Promise<Finding> {
+  const check = `secrets with ${filter}`;
+  try {
+    const { length } = await client.find(filter, location, AbortSignal.timeout(10_000));
+    return length > 0
+      ? ok(check, `${length} are found`)
+      : warn(check, 'none is found', 'check the filter, and the labels of the secrets');
+  } catch (error) {
+    return failed(check, error);
   }
 }
 

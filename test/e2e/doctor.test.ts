@@ -147,6 +147,9 @@ describe('hotconf doctor', function () {
     expect(bad).deep.equal(['warn daemon']);
     expect(findings.map(({ check }) => check)).include.members(['credentials', 'secret key', 'topic', 'subscription']);
     expectNoCanary('its words', stdout, [secret]);
+    const discover = { filter: 'labels.app=billing', at: 'extra' };
+    const none = await ask(lay(gcp({ secrets: [{ secret: 'key', at: 'llm.key' }], discover })));
+    expect(none.bad).deep.equal(['warn secrets with labels.app=billing', 'warn daemon']);
     const secrets = [
       { secret: 'key', at: 'llm.key' },
       { secret: 'none', at: 'extra.none' },
