@@ -128,10 +128,8 @@ export class Daemon {
       sources: this.#sources,
       programs: () => this.#views.programs,
       current: () => this.#store.current,
-      isStale: (sourceId) => this.#health.staleness(sourceId) !== undefined,
+      health: this.#health,
       status: () => this.reports.line(),
-      onAuditProblem: (problem) => this.#health.setDegraded('audit', problem),
-      onAuditBroken: (what) => this.#health.setDegraded('audit-chain', what),
     });
     this.#history = new History({ state: this.#state, redaction, onUnsaved });
     this.#keeper = new SnapshotKeeper({

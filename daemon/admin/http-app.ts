@@ -77,14 +77,19 @@ export function createHttpApp(parts: HttpAppParts): FastifyInstance {
   });
   app.setErrorHandler((error, request, reply) => answerError(parts, error, request, reply));
   app.setNotFoundHandler((request, reply) => {
-    const allowed = ['GET', 'POST'].filter((method) => app.hasRoute({ url: pathOf(request), method: method as 'GET' }));
-    if (allowed.length === 0)
-      return refuse(reply, { status: 404, code: 'not_found', message: 'there is no such route' });
-    const message = `use ${allowed.join(' or ')}`;
-    return refuse(reply, { status: 405, code: 'wrong_method', message, headers: { allow: allowed.join(', ') } });
+    const refusal = misdirected(app, pathOf(request));
+    onRefused(refusal, routeOf(request), request.operator);
+    return refuse(reply, refusal);
   });
   routes(app);
   return app;
+}
+
+function misdirected(app: FastifyInstance, url: string): Refusal {
+  const allowed = ['GET', 'POST'].filter((method) => app.hasRoute({ url, method: method as 'GET' }));
+  if (allowed.length === 0) return { status: 404, code: 'not_found', message: 'there is no such route' };
+  const headers = { allow: allowed.join(', ') };
+  return { status: 405, code: 'wrong_method', message: `use ${allowed.join(' or ')}`, headers };
 }
 
 function refuse(reply: FastifyReply, { status, code, message, headers: more = {} }: Refusal): FastifyReply {

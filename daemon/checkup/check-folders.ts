@@ -86,7 +86,7 @@ function checkKey({ lastKnownGood }: Options, env: NodeJS.ProcessEnv): Finding {
   if (!file)
     return warn(
       'last known good',
-      'no key: a start while sources are away serves nothing',
+      'no key seen from here: without one a start while sources are away serves nothing',
       'set lastKnownGood.keyFile, or give the systemd credential lkg-key',
     );
   try {

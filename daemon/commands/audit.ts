@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Reports } from '../admin/reports.ts';
 import { DaemonError } from '../model/errors.ts';
@@ -8,13 +9,23 @@ import { peekSetting } from '../ops/state-database.ts';
 import { askDaemon } from './admin-client.ts';
 import { type Io, printJson, printLines, type SharedOptions } from './io.ts';
 
+export interface AuditOptions extends SharedOptions {
+  /** Default: the credential `audit-key`, or else `<stateDir>/audit.key`. */
+  readonly keyFile?: string;
+}
+
 /**
  * Checks every record of the audit log against its HMAC and the record before it, and against what a running daemon says
  * that it wrote. 0 when all is as it was written, 65 when not: the first broken record is named.
  */
-export async function verifyAudit(shared: SharedOptions, io: Io): Promise<number> {
+export async function verifyAudit(shared: AuditOptions, io: Io): Promise<number> {
   const { stateDir } = loadOptions(findOptionsFile(shared.config, io.env), io.env);
-  const [key] = readKeyRing(findKeyFile('audit-key', undefined, io.env) ?? join(stateDir, 'audit.key'));
+  const keyFile = shared.keyFile ?? findKeyFile('audit-key', undefined, io.env) ?? join(stateDir, 'audit.key');
+  if (!existsSync(keyFile)) {
+    const mend = 'name the one that the daemon has, such as its credential audit-key: --key-file';
+    throw new DaemonError('key_unusable', 'there is no key here', { subject: keyFile, mend });
+  }
+  const [key] = readKeyRing(keyFile);
   const written = await lastWritten(shared, stateDir, io);
   const report = verifyChain(stateDir, key!);
   const problem = problemOf(report, written);

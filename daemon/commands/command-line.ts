@@ -98,7 +98,9 @@ function createProgram(io: Io, setExitCode: (code: number) => void): Command {
   add('audit <action>', 'verify: is the audit log as it was written?', async (options, { args, error }) => {
     if (args[0] !== 'verify') error("there is one action: 'verify'");
     return (await import('./audit.ts')).verifyAudit(options, io);
-  }).option('--json', 'as JSON');
+  })
+    .option('--key-file <file>', "the key, where it is not in the state folder: the daemon's credential audit-key")
+    .option('--json', 'as JSON');
   add('doctor', 'looks at everything that a daemon needs, and says how to mend it', async (options) =>
     (await import('./doctor.ts')).doctor(options, io),
   ).option('--json', 'as JSON');

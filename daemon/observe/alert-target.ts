@@ -1,11 +1,12 @@
+import { randomUUID } from 'node:crypto';
 import pLimit from 'p-limit';
 import pRetry, { AbortError } from 'p-retry';
 import { type Clock, sleep } from '../ops/clock.ts';
 import type { Log } from '../ops/log.ts';
 import type { Alert } from './alert-book.ts';
 
-/** Brings one alert to somebody. Throws why it could not be; {@link AbortError} where trying again is of no use. */
-export type SendAlert = (alert: Alert, signal: AbortSignal) => Promise<void>;
+/** Brings one alert to somebody, `id` being the same however often that is tried. Throws why it could not be; {@link AbortError} where trying again is of no use. */
+export type SendAlert = (alert: Alert, signal: AbortSignal, id: string) => Promise<void>;
 
 export interface AlertTargetParts {
   /** For the log; no secret. */
@@ -88,7 +89,8 @@ export class AlertTarget {
   async #send(alert: Alert, isOvertaken: () => boolean): Promise<void> {
     const { send, log, name, firstWaitMs = 1_000 } = this.#parts;
     const { signal } = this.#stop;
-    await pRetry(() => this.#limit(() => send(alert, signal)), {
+    const id = `msg_${randomUUID()}`;
+    await pRetry(() => this.#limit(() => send(alert, signal, id)), {
       retries: Number.POSITIVE_INFINITY,
       minTimeout: firstWaitMs,
       maxTimeout: longestWaitMs,

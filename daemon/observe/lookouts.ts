@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../ops/clock.ts';
+import type { Health } from '../ops/health.ts';
 import { findKeyFile, readOrMakeKey } from '../ops/key-ring.ts';
 import type { Log } from '../ops/log.ts';
 import { openNotifySocket } from '../ops/notify-socket.ts';
@@ -15,7 +16,8 @@ import type { Happenings } from './happenings.ts';
 import { Meters, type MetersParts } from './meters.ts';
 import { ServiceManager } from './service-manager.ts';
 
-export interface LookoutsParts extends MetersParts {
+export interface LookoutsParts extends Omit<MetersParts, 'isStale'> {
+  readonly health: Health;
   readonly options: Options;
   readonly env: NodeJS.ProcessEnv;
   readonly happenings: Happenings;
@@ -26,9 +28,6 @@ export interface LookoutsParts extends MetersParts {
   readonly clock: Clock;
   /** What is served, in one line. */
   readonly status: () => string;
-  readonly onAuditProblem: (problem: string | undefined) => void;
-  /** The audit log is not as it was left. */
-  readonly onAuditBroken: (what: string) => void;
 }
 
 /** Everybody who looks on: metrics, the audit log, and alerts. */
@@ -40,9 +39,9 @@ export class Lookouts {
   #service: ServiceManager | undefined;
 
   constructor(parts: LookoutsParts) {
-    const { happenings } = parts;
+    const { happenings, health } = parts;
     this.#parts = parts;
-    this.meters = new Meters(parts);
+    this.meters = new Meters({ ...parts, isStale: (sourceId) => health.staleness(sourceId) !== undefined });
     this.audit = createAudit(parts);
     happenings.follow((happening) => this.meters.observe(happening));
     happenings.follow((happening) => this.audit.observe(happening));
@@ -59,6 +58,8 @@ export class Lookouts {
     if (this.#targets.length === 0) return;
     const book = new AlertBook({ clock, tell: (alert) => this.#targets.forEach((target) => void target.tell(alert)) });
     happenings.follow((happening) => book.observe(happening));
+    // What was wrong before anybody looked.
+    for (const trouble of this.#parts.health.troubles) book.observe({ kind: 'trouble', trouble });
   }
 
   async stop(): Promise<void> {
@@ -68,16 +69,7 @@ export class Lookouts {
   }
 }
 
-function createAudit({
-  options,
-  env,
-  head,
-  redaction,
-  clock,
-  log,
-  onAuditProblem,
-  onAuditBroken,
-}: LookoutsParts): AuditTrail {
+function createAudit({ options, env, head, health, redaction, clock, log }: LookoutsParts): AuditTrail {
   const { stateDir } = options;
   const open = () => {
     const key = readOrMakeKey(findKeyFile('audit-key', undefined, env) ?? join(stateDir, 'audit.key'));
@@ -86,9 +78,10 @@ function createAudit({
   const onBroken = (what: string) => {
     const message = `the audit log is not as it was left: ${what}`;
     log('error', 'audit_broken', message, { stateDir });
-    onAuditBroken(message);
+    health.setDegraded('audit-chain', message);
   };
-  return new AuditTrail({ open, redaction, clock, onProblem: onAuditProblem, onBroken });
+  const onProblem = (problem: string | undefined) => health.setDegraded('audit', problem);
+  return new AuditTrail({ open, redaction, clock, onProblem, onBroken });
 }
 
 function createServiceManager({ env, clock, log, status }: LookoutsParts): ServiceManager | undefined {

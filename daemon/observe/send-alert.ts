@@ -1,4 +1,4 @@
-import { createHmac, randomUUID } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import { AbortError } from 'p-retry';
 import type { AlertOptions } from '../ops/admin-options.ts';
 import { runCommand } from '../ops/run-command.ts';
@@ -23,8 +23,7 @@ export function webhook(
   key: Buffer,
   origin: AlertOrigin,
 ): SendAlert {
-  return async (alert, signal) => {
-    const id = `msg_${randomUUID()}`;
+  return async (alert, signal, id) => {
     const timestamp = String(Math.floor(Date.now() / 1000));
     const body = JSON.stringify({ id, ...alert, ...origin });
     const signature = createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64');

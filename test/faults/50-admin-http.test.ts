@@ -108,8 +108,10 @@ describe("fault 50: what comes over the operator's HTTP", () => {
     for (const path of ['/nothing', '/admin', '/admin/', '/admin/summary/', '/../etc/passwd', '/admin/%00', '//'])
       expect((await http.get(path)).status, path).oneOf([400, 404]);
     expect((await http.get('/nothing', { token: '' })).status, 'a stranger is not told').equal(401);
+    expect(refusals().at(-1)).include({ errorType: 'no_token' });
     const wrong = await http.get('/admin/reload-config', { token: http.tokens.admin });
     expect([wrong.status, wrong.headers.allow]).deep.equal([405, 'POST']);
+    expect(refusals().at(-1)).include({ errorType: 'wrong_method', by: 'the-admin' });
     for (const method of ['PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
       const { status, headers } = await http.get('/admin/summary', { method });
       expect([status, headers.allow], method).deep.equal([405, 'GET']);

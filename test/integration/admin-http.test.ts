@@ -214,15 +214,43 @@ describe("the operator's HTTP", () => {
   });
 
   it('lets looks at what a reload would do join each other', async () => {
+    test().options.hotReload = false;
     const http = await start();
     edit('url-2');
-    const before = test().revision;
-    const answers = await Promise.all(
-      Array.from({ length: 20 }, () => http.post('/admin/reload-config', { dryRun: true })),
-    );
+    const look = () => http.post('/admin/reload-config', { dryRun: true });
+    const answers = await Promise.all(Array.from({ length: 20 }, look));
     expect(new Set(answers.map(({ text }) => text)).size).equal(1);
     expect(answers[0]!.body).deep.include({ valid: true, changed: ['database.url'] });
-    expect(before).equal(1);
+    expect(test().revision).equal(1);
+  });
+
+  it('is alive and not ready while it starts, and says so', async () => {
+    const silent = createServer(() => {}).listen(0, '127.0.0.1');
+    await until('it listens', () => silent.listening);
+    const { port } = silent.address() as { port: number };
+    const { sources } = test().options as { sources: object };
+    const gcp = {
+      project: 'p',
+      secrets: [{ secret: 'key', at: 'llm.key' }],
+      endpoints: { secretManager: `127.0.0.1:${port}` },
+    };
+    Object.assign(test().options, { sources: { ...sources, gcp }, reload: { deadline: '4s' } });
+    const http = await AdminHttp.set(test());
+    const failed = test()
+      .start()
+      .then(
+        () => undefined,
+        (error) => error,
+      );
+    await until('it lives', async () => (await http.get('/livez').catch(() => undefined))?.status === 200);
+    for (const path of ['/readyz', '/healthz']) {
+      const { status, body } = await http.get(path, { token: '' });
+      expect([status, body.status], path).deep.equal([503, 'starting']);
+    }
+    expect((await http.get('/admin/summary')).status).equal(503);
+    expect((await http.post('/admin/rollback', { to: 1 })).status).equal(503);
+    expect((await failed).code).equal('secret_unavailable');
+    silent.close();
   });
 
   it('follows what happens, by server-sent events', async () => {

@@ -18,10 +18,13 @@ interface Told extends Alert {
 /** Somebody to whom alerts are posted; answers as it is told to. */
 async function startReceiver() {
   const told: Told[] = [];
+  /** Told or not. */
+  const asked: { key: string; id: string }[] = [];
   const answers: number[] = [];
   const server = createServer(async (request, response) => {
     let text = '';
     for await (const piece of request.setEncoding('utf8')) text += piece;
+    asked.push(JSON.parse(text));
     const status = answers.shift() ?? 204;
     if (status > 0 && status < 300) told.push({ ...JSON.parse(text), headers: request.headers, text });
     // 0: never.
@@ -30,7 +33,7 @@ async function startReceiver() {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as { port: number };
   const close = () => new Promise((resolve) => server.close(resolve).closeAllConnections());
-  return { told, answers, url: `http://127.0.0.1:${port}/hook/a-token-in-the-path`, close };
+  return { told, asked, answers, url: `http://127.0.0.1:${port}/hook/a-token-in-the-path`, close };
 }
 
 describe('alerts', () => {
@@ -98,6 +101,23 @@ describe('alerts', () => {
     edit('database: { url: url-2 }\n');
     await until('the program has the next', () => config.settings.database.url === 'url-2');
     expect(receiver.told).deep.equal([]);
+  });
+
+  it('have one id, however often they are sent', async () => {
+    receiver.answers.push(503);
+    await start();
+    edit('database: { url: 3 }\n');
+    await until('both are told', () => receiver.told.length === 2);
+    const ids = receiver.asked.map(({ key, id }) => `${key} ${id}`);
+    expect(ids).length(3);
+    expect(new Set(ids).size, 'what was refused at first came again as the same').equal(2);
+  });
+
+  it('tell of what was wrong before anybody looked: a last known good that has no usable key', async () => {
+    test().scratch.write('lkg.key', 'no key');
+    test().options.lastKnownGood = { keyFile: './lkg.key' };
+    await start();
+    await until('it is told', () => states().includes('last-known-good firing'));
   });
 
   it('tell of a rollback', async () => {

@@ -91,11 +91,10 @@ describe('the audit log', () => {
 
   it('is found whole, also while the daemon runs, and the first record that is not is named', async () => {
     await test().start();
-    for (const url of ['url-2', 'url-3', 'url-4']) {
-      edit(url);
-      await until(
-        `it serves ${url}`,
-        () => test().logged('config_reload_completed').at(-1)!.changed && records().some(({ keys }) => keys?.[0]),
+    for (const revision of [2, 3, 4]) {
+      edit(`url-${revision}`);
+      await until(`revision ${revision} is written down`, () =>
+        records().some((record) => record.revision === revision),
       );
     }
     const whole = await verify();
@@ -122,6 +121,17 @@ describe('the audit log', () => {
     }
     writeFileSync(file(), text);
     expect(JSON.parse((await verify('--json')).stdout)).include({ valid: true, problem: null });
+  });
+
+  it('is verified with a key that is named, where it is not beside it', async () => {
+    await test().start();
+    await until('it is written', () => records().length > 1);
+    await test().stop();
+    renameSync(test().scratch.path('state/audit.key'), test().scratch.path('elsewhere.key'));
+    const lost = await verify();
+    expect(lost.code).equal(77);
+    expect(lost.lastWords).contain('--key-file');
+    expect((await verify('--key-file', test().scratch.path('elsewhere.key'))).code).equal(0);
   });
 
   it('goes on after a restart, and tells when its end was cut off meanwhile', async () => {

@@ -1,5 +1,5 @@
 import type { DaemonErrorCode } from '../../../schemas/errors.ts';
-import { DaemonError } from '../../model/errors.ts';
+import { DaemonError, systemCode } from '../../model/errors.ts';
 
 /** The gRPC status codes that are told apart here; the list is gRPC's own, `google.rpc.Code`. */
 export const grpcStatus = {
@@ -61,6 +61,8 @@ const credentialsMissing: Told = {
 /** Google's auth library throws plain errors before any call is made; a call that was made has a status. */
 function isCredentialProblem(error: unknown): boolean {
   if (statusOf(error) === 'UNAUTHENTICATED') return true;
+  // Node's permission model lets the library look for none.
+  if (systemCode(error) === 'ERR_ACCESS_DENIED') return true;
   const { code, message = '' } = (error ?? {}) as { code?: unknown; message?: string };
   return (
     typeof code !== 'number' && /credential|metadata server|ENOENT.*json|invalid_grant|invalid_rapt/i.test(message)
