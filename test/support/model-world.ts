@@ -168,7 +168,7 @@ export class ModelWorld {
   /** As `kill -9` leaves it: the state folder is what it was at this instant, and nobody has said goodbye. */
   async #kill(): Promise<void> {
     const [state, image] = [this.test.scratch.path('state'), this.test.scratch.path('image')];
-    cpSync(state, image, { recursive: true });
+    copyLive(state, image);
     await this.test.daemon!.stop();
     rmSync(state, { recursive: true });
     renameSync(image, state);
@@ -266,4 +266,16 @@ function sorted(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
   return Object.fromEntries(entries.map(([key, inner]) => [key, sorted(inner)]));
+}
+
+/** Copies a folder in which a temporary file may be renamed meanwhile; then it is copied again. */
+function copyLive(from: string, to: string): void {
+  for (let tries = 1; ; tries++) {
+    try {
+      return cpSync(from, to, { recursive: true });
+    } catch (error) {
+      rmSync(to, { recursive: true, force: true });
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || tries === 10) throw error;
+    }
+  }
 }
