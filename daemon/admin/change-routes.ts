@@ -116,6 +116,7 @@ function describeReload(outcome: ReloadOutcome, reports: Reports) {
   }
   const { revision: served, epoch, changed, removed } = outcome.snapshot;
   const isNew = outcome.kind === 'committed';
+  const { pinned, rollout } = reports.summary();
   return {
     status: 'success',
     message: 'Configuration reloaded',
@@ -124,8 +125,8 @@ function describeReload(outcome: ReloadOutcome, reports: Reports) {
     epoch,
     changed: isNew ? changed : [],
     removed: isNew ? removed : [],
-    pinned: reports.summary().pinned,
-    rollout: reports.summary().rollout,
+    pinned,
+    rollout,
     subscribers: reports.clients(),
   };
 }

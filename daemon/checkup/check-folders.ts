@@ -1,10 +1,10 @@
 import { accessSync, constants, existsSync, lstatSync, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { maxSocketPathBytes } from '../../schemas/runtime-folder.ts';
 import { TokenBook } from '../admin/token-book.ts';
 import { systemCode } from '../model/errors.ts';
 import { findKeyFile, readKeyRing } from '../ops/key-ring.ts';
 import type { Options } from '../ops/options.ts';
+import { requireShortPath } from '../ops/socket-file.ts';
 import { adminSocket, viewSocket } from '../ops/socket-paths.ts';
 import { type Finding, fail, failed, look, ok, warn } from './finding.ts';
 
@@ -25,17 +25,11 @@ export function checkFolders(options: Options, env: NodeJS.ProcessEnv): Finding[
 function checkSockets(options: Options): Finding[] {
   const { runtimeDir, views } = options;
   const sockets = [adminSocket(options), ...views.map(({ name }) => viewSocket(options, name))];
-  // As it is bound: hidden, and with the number of a process.
-  const longest = Math.max(...sockets.map((path) => Buffer.byteLength(path) + 9));
-  const length =
-    longest > maxSocketPathBytes
-      ? fail(
-          'sockets',
-          `a socket's path needs ${longest} bytes and Unix sockets have ${maxSocketPathBytes}`,
-          'set runtimeDir to a shorter path',
-        )
-      : ok('sockets', sockets.join(', '));
-  return [checkFolder('runtimeDir', runtimeDir, 0o022), length];
+  const length = look('sockets', () => {
+    for (const path of sockets) requireShortPath(path);
+    return ok('sockets', sockets.join(', '));
+  });
+  return [checkFolder('runtimeDir', runtimeDir, 0o022), ...length];
 }
 
 function checkState({ stateDir }: Options): Finding {

@@ -18,7 +18,7 @@ export async function checkGoogle(gcp: GcpOptions): Promise<Finding[]> {
   try {
     const secrets = (await Promise.all(gcp.secrets.map((secret) => checkSecret(client, gcp.project, secret)))).flat();
     const found = gcp.discover ? [await checkDiscovery(client, gcp.discover)] : [];
-    const isLost = secrets.some(({ message }) => message.includes('no Google credentials'));
+    const isLost = secrets.some(({ code }) => code === 'credentials_missing');
     const where = endpoint?.isLoopback ? 'none needed for a loopback endpoint' : 'they work';
     const credentials = isLost
       ? fail(

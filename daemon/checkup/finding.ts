@@ -1,3 +1,4 @@
+import type { DaemonErrorCode } from '../../schemas/errors.ts';
 import { DaemonError, systemCode } from '../model/errors.ts';
 
 /** What one check has found. Holds no secret value. */
@@ -8,6 +9,8 @@ export interface Finding {
   readonly message: string;
   /** What to do about it. */
   readonly mend?: string;
+  /** Of the error that it is about. */
+  readonly code?: DaemonErrorCode;
 }
 
 export const ok = (check: string, message: string): Finding => ({ check, verdict: 'ok', message });
@@ -37,7 +40,7 @@ export function failed(check: string, error: unknown, verdict: 'warn' | 'fail' =
   const message = error.message.endsWith(suffix)
     ? error.message.slice(0, error.message.length - suffix.length)
     : error.message;
-  return { check, verdict, message, ...(mend && { mend }) };
+  return { check, verdict, message, ...(mend && { mend }), code: error.code };
 }
 
 /** Runs a check; what it cannot look at is a finding, too. */

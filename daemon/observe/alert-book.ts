@@ -49,7 +49,7 @@ export class AlertBook {
       return this.#resolve('quarantine', `revision ${revision} has taken the place of what was withdrawn`);
     const why = reason ? `: ${reason}` : '';
     const summary = `revision ${revision} brings back the content of revision ${to}${by ? `, by ${by}` : ''}${why}`;
-    this.#tell({ key: 'rollback', state: 'event', summary, since: record.at });
+    this.#parts.tell({ key: 'rollback', state: 'event', summary, since: record.at });
     // Nobody asked for it: programs rejected what was there.
     if (by === undefined) this.#fire('quarantine', `withdrawn until its source changes or an operator reloads${why}`);
   }
@@ -59,17 +59,13 @@ export class AlertBook {
     if (before?.summary === summary) return;
     const alert: Alert = { key, state: 'firing', summary, since: before?.since ?? timestamp(this.#parts.clock) };
     this.#firing.set(key, alert);
-    this.#tell(alert);
+    this.#parts.tell(alert);
   }
 
   #resolve(key: string, summary: string): void {
     const before = this.#firing.get(key);
     if (!before) return;
     this.#firing.delete(key);
-    this.#tell({ ...before, state: 'resolved', summary });
-  }
-
-  #tell(alert: Alert): void {
-    this.#parts.tell(alert);
+    this.#parts.tell({ ...before, state: 'resolved', summary });
   }
 }

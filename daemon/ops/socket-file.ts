@@ -26,11 +26,7 @@ export class SocketFile implements Disposable {
     this.path = path;
     this.#rights = rights;
     this.#bind = bind;
-    const temporary = temporaryPath(path);
-    const bytes = Math.max(Buffer.byteLength(path), Buffer.byteLength(temporary));
-    if (bytes <= maxSocketPathBytes) return;
-    const what = `the socket's path needs ${bytes} bytes and Unix sockets have ${maxSocketPathBytes}`;
-    throw new DaemonError('socket_path_too_long', what, { subject: path, mend: 'set runtimeDir to a shorter path' });
+    requireShortPath(path);
   }
 
   /** It was published, and somebody has taken it away or put something else in its place. */
@@ -78,6 +74,14 @@ export class SocketFile implements Disposable {
     }
     chmodSync(temporary, mode);
   }
+}
+
+/** Throws `socket_path_too_long` for a path that a socket cannot have, or not its temporary name beside it. */
+export function requireShortPath(path: string): void {
+  const bytes = Math.max(Buffer.byteLength(path), Buffer.byteLength(temporaryPath(path)));
+  if (bytes <= maxSocketPathBytes) return;
+  const what = `the socket's path needs ${bytes} bytes and Unix sockets have ${maxSocketPathBytes}`;
+  throw new DaemonError('socket_path_too_long', what, { subject: path, mend: 'set runtimeDir to a shorter path' });
 }
 
 function temporaryPath(path: string): string {

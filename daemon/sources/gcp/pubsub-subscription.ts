@@ -58,15 +58,7 @@ export class PubsubSubscription {
     const { topic } = this.#parts.notifications;
     const found = await this.#topicOf();
     if (found === topic || found === 'not told') return 'found';
-    if (!this.#isOwn && found !== 'missing') {
-      const what =
-        found === deletedTopic ? 'its topic was deleted' : `it is a subscription to ${found}, not to ${topic}`;
-      throw new DaemonError('subscription_conflict', what, { subject: this.name, mend: 'name another one, or `auto`' });
-    }
-    if (!this.#isOwn) {
-      const mend = `gcloud pubsub subscriptions create ${this.name} --topic=${topic}`;
-      throw new DaemonError('subscription_not_found', 'there is no such subscription', { subject: this.name, mend });
-    }
+    if (!this.#isOwn) throw this.#unfit(found);
     if (found !== 'missing') await this.#remove();
     await this.#make(topic);
     return 'made';
@@ -109,10 +101,7 @@ export class PubsubSubscription {
     const { topic } = this.#parts.notifications;
     const found = await this.#topicOf();
     if (found === topic || found === 'not told') return;
-    const mend = `gcloud pubsub subscriptions create ${this.name} --topic=${topic}`;
-    if (found === 'missing')
-      throw new DaemonError('subscription_not_found', 'there is no such subscription', { subject: this.name, mend });
-    throw new DaemonError('subscription_conflict', `it is a subscription to ${found}`, { subject: this.name, mend });
+    throw this.#unfit(found);
   }
 
   /** Closes the stream, and deletes a subscription of our own. */
@@ -120,6 +109,17 @@ export class PubsubSubscription {
     await this.#close();
     if (this.#isOwn && !this.#parts.notifications.keep) await this.#remove().catch(() => {});
     await this.#pubsub.close();
+  }
+
+  /** Why a subscription that we did not make is none that we can use. */
+  #unfit(found: string): DaemonError {
+    const { topic } = this.#parts.notifications;
+    if (found === 'missing') {
+      const mend = `gcloud pubsub subscriptions create ${this.name} --topic=${topic}`;
+      return new DaemonError('subscription_not_found', 'there is no such subscription', { subject: this.name, mend });
+    }
+    const what = found === deletedTopic ? 'its topic was deleted' : `it is a subscription to ${found}, not to ${topic}`;
+    return new DaemonError('subscription_conflict', what, { subject: this.name, mend: 'name another one, or `auto`' });
   }
 
   async #close(): Promise<void> {
@@ -152,8 +152,7 @@ export class PubsubSubscription {
     } catch (error) {
       if (statusOf(error) === 'ALREADY_EXISTS') return;
       if (statusOf(error) !== 'NOT_FOUND') throw explainGoogle(error, this.name, making, 'notifications_unavailable');
-      const mend = `gcloud pubsub topics create ${topic}`;
-      throw new DaemonError('topic_not_found', 'there is no such topic', { subject: topic, mend });
+      throw explainGoogle(error, topic, looking(topic), 'notifications_unavailable');
     }
   }
 
