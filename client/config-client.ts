@@ -12,6 +12,7 @@ import {
 import { overlayEnvironment } from './env-overlay.ts';
 import { ClientError } from './errors.ts';
 import { Latest } from './latest.ts';
+import { either } from './node20.ts';
 import { Rejection, withoutValues } from './rejection.ts';
 import type {
   Config,
@@ -186,7 +187,7 @@ export class ConfigClient<S> implements Config<S> {
     this.#tried = undefined;
     const settings = this.#overlaid(served);
     const { changed, removed } = compare((this.#snapshot?.settings ?? {}) as JsonObject, settings);
-    const both = AbortSignal.any([signal, this.#closing.signal]);
+    const both = either(signal, this.#closing.signal);
     const ask = async () => this.#options.verify?.(settings as DeepReadonly<S>, both);
     await this.#try('verify_failed', [...changed, ...removed], settings, ask);
     this.#tried = served;

@@ -1,12 +1,16 @@
-import { basename, join } from 'node:path';
-import { defaultRuntimeFolder } from '../schemas/runtime-folder.ts';
+import { basename } from 'node:path';
 import { ConfigClient } from './config-client.ts';
 import { ClientError } from './errors.ts';
+import { type SocketSearch, searchSocket } from './find-socket.ts';
 import { LinkToDaemon } from './link.ts';
-import { socketMark, socketTransport } from './socket-transport.ts';
+import { deferred } from './node20.ts';
+import { socketTransport } from './socket-transport.ts';
+import { type MayServe, socketIdentity } from './trusted-socket.ts';
 import type { Config, ConnectOptions, Link } from './types.ts';
 
 const defaultTimeoutMs = 5_000;
+/** What a timer can wait for; a longer one would fire at once. */
+const longestTimeoutMs = 2 ** 31 - 1;
 
 /**
  * Connects to the daemon and resolves with the first accepted snapshot. From then on the config keeps itself current:
@@ -19,13 +23,15 @@ export async function connect<S = Record<string, unknown>>(options: ConnectOptio
 
 /** As {@link connect}, for the command line, which also asks for what programs do not need. */
 export async function openConfig<S>(options: ConnectOptions<S>): Promise<ConfigClient<S>> {
-  const { timeoutMs = defaultTimeoutMs, signal, env, verify, observe } = options;
+  const { timeoutMs = defaultTimeoutMs, signal, env, verify, observe, keepAlive = true } = options;
   if (signal?.aborted) throw new ClientError('aborted', 'the signal was aborted before connecting');
-  const path = socketPath(options.socket);
-  const { promise: first, resolve, reject } = Promise.withResolvers<void>();
+  requireTimeout(timeoutMs);
+  const mayServe = trusted(options.daemonUid);
+  const search = searchSocket(options.socket, mayServe);
+  const { promise: first, resolve, reject } = deferred<void>();
   const link = new LinkToDaemon({
-    transport: socketTransport(path, trusted(options.daemonUid)),
-    landmark: () => socketMark(path),
+    transport: socketTransport(search.find, mayServe),
+    landmark: () => socketIdentity(search.find()),
     name: options.name ?? basename(process.argv[1] ?? 'node'),
     capabilities: ['patch', ...(verify ? ['verify'] : []), ...(observe ? ['observe'] : [])],
     adopt: ({ settings, within }, { revision, epoch, committedAt, cause }) =>
@@ -41,7 +47,10 @@ export async function openConfig<S>(options: ConnectOptions<S>): Promise<ConfigC
     onRefused: reject,
   });
   const config = new ConfigClient<S>(link, { ...(verify && { verify }), ...(env && { envPrefix: env.prefix }) });
-  const timer = setTimeout(() => reject(timeout(path, timeoutMs, config)), timeoutMs);
+  const timer =
+    timeoutMs === Number.POSITIVE_INFINITY
+      ? undefined
+      : setTimeout(() => reject(timeout(search, timeoutMs, config)), timeoutMs);
   signal?.addEventListener('abort', () => {
     reject(new ClientError('aborted', 'the signal was aborted'));
     void config.close();
@@ -49,6 +58,7 @@ export async function openConfig<S>(options: ConnectOptions<S>): Promise<ConfigC
   link.open();
   try {
     await first;
+    if (!keepAlive) link.release();
     return config;
   } catch (error) {
     await config.close();
@@ -58,8 +68,14 @@ export async function openConfig<S>(options: ConnectOptions<S>): Promise<ConfigC
   }
 }
 
+function requireTimeout(timeoutMs: number): void {
+  if (timeoutMs === Number.POSITIVE_INFINITY || (timeoutMs > 0 && timeoutMs <= longestTimeoutMs)) return;
+  const what = `timeoutMs is a time from 1 to ${longestTimeoutMs}, or Infinity to wait for a daemon that starts later`;
+  throw new ClientError('usage', what);
+}
+
 /** Root, this process's own user, and the one that is configured. */
-function trusted(given: number | undefined): (uid: number) => boolean {
+function trusted(given: number | undefined): MayServe {
   const configured = given ?? (process.env.HOTCONF_DAEMON_UID ? Number(process.env.HOTCONF_DAEMON_UID) : undefined);
   if (configured !== undefined && !Number.isInteger(configured))
     throw new ClientError('usage', 'HOTCONF_DAEMON_UID and daemonUid are the number of a user');
@@ -67,16 +83,9 @@ function trusted(given: number | undefined): (uid: number) => boolean {
   return (uid) => own === undefined || uid === 0 || uid === own || uid === configured;
 }
 
-function socketPath(given: string | undefined): string {
-  const path = given ?? process.env.HOTCONF_SOCKET;
-  if (path === '') throw new ClientError('usage', 'the socket is an empty text; leave it out or name a path');
-  return path ?? join(defaultRuntimeFolder(process.env), 'default.sock');
-}
-
-function timeout(path: string, timeoutMs: number, { link }: { readonly link: Link }): ClientError {
+function timeout({ places, find }: SocketSearch, timeoutMs: number, { link }: { readonly link: Link }): ClientError {
   const why = link.kind === 'stale' ? link.reason : 'no snapshot came';
-  return new ClientError(
-    'timeout',
-    `no settings from ${path} within ${timeoutMs} ms: ${why} (is the daemon running there?)`,
-  );
+  const where = places.length === 1 ? find() : `any of ${places.join(', ')}`;
+  const what = `no settings from ${where} within ${timeoutMs} ms: ${why} (is the daemon running there?)`;
+  return new ClientError('timeout', what);
 }

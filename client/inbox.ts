@@ -1,4 +1,5 @@
 import type { Nack, PatchFrame, Position, SnapshotFrame, ToDaemon, VerifyFrame } from '../schemas/wire.ts';
+import { deferred } from './node20.ts';
 import { type Received, Receiver } from './receiver.ts';
 import { Rejection } from './rejection.ts';
 import type { Connection } from './transport.ts';
@@ -121,7 +122,7 @@ export class Inbox {
     if (received.kind !== 'new')
       return answer(connection, 'nack', { nonce, revision, code: 'base_missing', paths: [], message: '' });
     const signal = AbortSignal.timeout(this.verifyMs);
-    const tooLate = Promise.withResolvers<never>();
+    const tooLate = deferred<never>();
     const late = new Rejection('verify_timeout', [], `it took longer than ${this.verifyMs} ms`, {});
     signal.addEventListener('abort', () => tooLate.reject(late));
     tooLate.promise.catch(() => {});

@@ -66,7 +66,15 @@ export class LinkToDaemon {
       onClose: (error) => connection === this.#connection && this.#onClose(error),
     });
     this.#connection = connection;
+    connection.hold(this.#reconnect.isHeld);
     this.#watch(welcomeWithinMs);
+  }
+
+  /** From now on neither the connection nor waiting for one keeps the process alive; an open request does. */
+  release(): void {
+    this.#reconnect.isHeld = false;
+    this.#connection?.hold(false);
+    this.#watchdog?.unref();
   }
 
   /** Programs of this view may rotate secrets. */
@@ -196,5 +204,6 @@ export class LinkToDaemon {
       this.#staleReason = `nothing was heard for ${withinMs / 1_000} s`;
       connection?.destroy();
     }, withinMs);
+    if (!this.#reconnect.isHeld) this.#watchdog.unref();
   }
 }

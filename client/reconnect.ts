@@ -21,6 +21,8 @@ export class Reconnect {
   #timer: NodeJS.Timeout | undefined;
   #look: NodeJS.Timeout | undefined;
   #stable: NodeJS.Timeout | undefined;
+  /** Waiting for the daemon keeps the process alive. */
+  isHeld = true;
 
   constructor(parts: ReconnectParts) {
     this.#parts = parts;
@@ -34,13 +36,13 @@ export class Reconnect {
   /** The connection is lost; the next attempt comes no sooner than this. */
   lost(atLeastMs: number): void {
     this.stop();
-    this.#timer = setTimeout(() => this.#open(), atLeastMs + this.#backoff.next());
+    this.#wait(atLeastMs + this.#backoff.next());
     const was = this.#parts.landmark();
     this.#look = setInterval(() => {
       const is = this.#parts.landmark();
       if (is === '' || is === was) return;
       this.stop();
-      this.#timer = setTimeout(() => this.#open(), Math.random() * spreadMs);
+      this.#wait(Math.random() * spreadMs);
     }, lookEveryMs);
     // The timer alone is what a program waits for.
     this.#look.unref();
@@ -51,6 +53,11 @@ export class Reconnect {
     clearTimeout(this.#stable);
     clearInterval(this.#look);
     this.#stable = undefined;
+  }
+
+  #wait(ms: number): void {
+    this.#timer = setTimeout(() => this.#open(), ms);
+    if (!this.isHeld) this.#timer.unref();
   }
 
   #open(): void {

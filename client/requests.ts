@@ -1,6 +1,7 @@
 import type { JsonValue } from '../schemas/json.ts';
 import type { Request, RequestFields, RequestKind, Response } from '../schemas/wire.ts';
 import { ClientError } from './errors.ts';
+import { deferred } from './node20.ts';
 
 const withinMs = 60_000;
 
@@ -16,7 +17,7 @@ export class Requests {
 
   add(kind: RequestKind, fields: RequestFields): Promise<JsonValue> {
     const id = String(++this.#last);
-    const { promise, resolve, reject } = Promise.withResolvers<JsonValue>();
+    const { promise, resolve, reject } = deferred<JsonValue>();
     const timer = setTimeout(
       () => reject(new ClientError('timeout', `the daemon did not answer '${kind}' within ${withinMs / 1_000} s`)),
       withinMs,

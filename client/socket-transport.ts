@@ -1,25 +1,27 @@
-import { statSync } from 'node:fs';
 import { connect } from 'node:net';
-import { dirname } from 'node:path';
 import { decodeFrame, encodeFrame, FrameSplitter } from '../schemas/wire.ts';
-import { ClientError } from './errors.ts';
 import type { Transport } from './transport.ts';
+import { distrust, type MayServe, socketIdentity } from './trusted-socket.ts';
 
 /** Until the welcome tells the daemon's limit. */
 const firstFrameLimit = 1024 * 1024;
 
 /**
- * node-ipc's frames over a Unix socket, by `node:net` alone. `mayServe` says of a user's number whether a daemon of that
- * user is to be believed; a connection to any other ends with `ClientError` `refused` before anything is said.
+ * node-ipc's frames over a Unix socket, by `node:net` alone. A socket that is not believed, or that is another one after
+ * the connection than it was before, ends it with `ClientError` `refused` before anything is said.
  */
-export function socketTransport(path: string, mayServe: (uid: number) => boolean): Transport {
+export function socketTransport(find: () => string, mayServe: MayServe): Transport {
   return ({ onOpen, onFrame, onClose }) => {
+    const path = find();
     const splitter = new FrameSplitter(firstFrameLimit);
     let failure: Error | undefined;
+    const before = socketIdentity(path);
     const socket = connect(path);
     socket.setEncoding('utf8');
     socket.on('connect', () => {
-      failure = untrusted(path, mayServe);
+      failure = distrust(path, mayServe);
+      // Another one by now: who was there before is at the other end, and was not looked at.
+      if (!failure && socketIdentity(path) !== before) failure = new Error('the socket was replaced meanwhile');
       if (failure) socket.destroy();
       else onOpen();
     });
@@ -47,27 +49,7 @@ export function socketTransport(path: string, mayServe: (uid: number) => boolean
       setFrameLimit: (bytes) => {
         splitter.limit = bytes;
       },
+      hold: (isHeld) => void (isHeld ? socket.ref() : socket.unref()),
     };
   };
-}
-
-/** Tells one socket at a path from the next; empty where there is none. */
-export function socketMark(path: string): string {
-  try {
-    const { ino, ctimeMs } = statSync(path);
-    return `${ino} ${ctimeMs}`;
-  } catch {
-    return '';
-  }
-}
-
-/** Who owns the socket made it, and who owns its folder could have put another one there. */
-function untrusted(path: string, mayServe: (uid: number) => boolean): ClientError | undefined {
-  for (const place of [path, dirname(path)]) {
-    const uid = statSync(place, { throwIfNoEntry: false })?.uid;
-    if (uid === undefined || mayServe(uid)) continue;
-    const mend = 'set daemonUid or HOTCONF_DAEMON_UID if that is the daemon';
-    return new ClientError('refused', `${place} belongs to uid ${uid}, which is neither root nor this user (${mend})`);
-  }
-  return undefined;
 }

@@ -9,6 +9,8 @@ export interface Connection {
   destroy(): void;
   /** From now on frames of up to this many bytes are taken. */
   setFrameLimit(bytes: number): void;
+  /** Whether it keeps the process alive; it does at first. */
+  hold(isHeld: boolean): void;
 }
 
 export interface ConnectionHandlers {

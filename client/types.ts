@@ -60,11 +60,15 @@ export type WatchHandler<Value, S = unknown> = (next: Value, previous: Value, se
 export type Verify<S> = (next: DeepReadonly<S>, signal: AbortSignal) => unknown;
 
 export interface ConnectOptions<S> {
-  /** The view's socket. Default: `HOTCONF_SOCKET`, else `default.sock` in the daemon's usual runtime folder. */
+  /**
+   * The view's socket. Default: `HOTCONF_SOCKET`, else `default.sock` in the first of these folders in which there is one of
+   * root's or of this user's: `./.hotconf`, here or above up to the folder with the package.json; `$RUNTIME_DIRECTORY`;
+   * `$XDG_RUNTIME_DIR/hotconf` or `<tmp>/hotconf-<uid>`; `/run/hotconf`.
+   */
   readonly socket?: string;
   /** Shown in `hotconf status`. Default: the name of the running script. */
   readonly name?: string;
-  /** Milliseconds to wait for the first snapshot. Default 5,000. */
+  /** Milliseconds to wait for the first snapshot; `Infinity` waits for a daemon that starts later. Default 5,000. */
   readonly timeoutMs?: number;
   readonly verify?: Verify<S>;
   /** Lays this process's own environment over the settings: `APP_DATABASE__URL` over `database.url`. */
@@ -76,6 +80,8 @@ export interface ConnectOptions<S> {
    * Default: `HOTCONF_DAEMON_UID`.
    */
   readonly daemonUid?: number;
+  /** `false`: once connected, neither the connection nor waiting for it keeps the process alive. Default `true`. */
+  readonly keepAlive?: boolean;
   /** Only looks on: is not counted as a program that runs by the settings. Default false. */
   readonly observe?: boolean;
 }

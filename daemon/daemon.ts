@@ -179,8 +179,11 @@ export class Daemon {
       clock,
       deadlineMs: options.reload.deadlineMs,
       minIntervalMs: options.reload.minIntervalMs,
-      onStart: ({ cause }) => {
-        log('info', 'config_reload_started', `reading (${cause})`, { trigger: cause });
+      startWaitMs: options.reload.startWaitMs,
+      onWaiting: ({ code, message }) =>
+        log('warn', 'start_waiting', `waiting for a source: ${message}`, { errorType: code }),
+      onStart: ({ cause }, hints) => {
+        log('debug', 'config_reload_started', `reading (${cause})`, { trigger: cause, hints });
         this.#happenings.tell({ kind: 'reloading', cause });
       },
       onEnd: (record, outcome) => this.#onReload(record, outcome),
@@ -259,6 +262,14 @@ export class Daemon {
   /** Commits the content of an earlier revision as a new one, and pins it. */
   rollback(to: number, expect: number | undefined, actor: Omit<Actor, 'cause'>): Promise<ReloadOutcome> {
     return this.#reloader.rollback(to, expect, this.#parts.redaction.cleanActor(actor));
+  }
+
+  /** Something failed that no part caught. True where the daemon goes on: it serves a snapshot. */
+  survive(what: string): boolean {
+    if (!this.#views.isOpen || this.#stop.signal.aborted) return false;
+    this.#happenings.tell({ kind: 'unexpected' });
+    this.#health.setDegraded('unexpected', `${what}; see the log, and restart it at the next occasion`);
+    return true;
   }
 
   /** Rejects when a part that should run for ever has failed. */

@@ -28,7 +28,7 @@ export const daemonErrors = {
   secret_refused: 65,
   secret_corrupt: 65,
   secret_unavailable: 69,
-  credentials_missing: 77,
+  google_credentials: 77,
   topic_not_found: 66,
   subscription_not_found: 66,
   subscription_conflict: 65,

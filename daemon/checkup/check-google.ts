@@ -1,7 +1,7 @@
 import { DaemonError } from '../model/errors.ts';
 import type { GcpOptions, SecretOptions } from '../ops/gcp-options.ts';
 import type { SecretManagerClient } from '../sources/gcp/secret-manager-client.ts';
-import { type Finding, fail, failed, ok, warn } from './finding.ts';
+import { type Finding, failed, ok, warn } from './finding.ts';
 
 /** What the account may do with each secret, and what it is for. */
 const permissions = {
@@ -14,22 +14,27 @@ const permissions = {
 export async function checkGoogle(gcp: GcpOptions): Promise<Finding[]> {
   const { SecretManagerClient } = await import('../sources/gcp/secret-manager-client.ts');
   const { secretManager: endpoint } = gcp.endpoints;
+  const credentials = await checkCredentials(endpoint?.isLoopback === true);
+  // Without them nothing else can be asked.
+  if (credentials.verdict === 'fail') return [credentials];
   const client = new SecretManagerClient({ project: gcp.project, ...(endpoint && { endpoint }) });
   try {
     const secrets = (await Promise.all(gcp.secrets.map((secret) => checkSecret(client, gcp.project, secret)))).flat();
     const found = gcp.discover ? [await checkDiscovery(client, gcp.discover)] : [];
-    const isLost = secrets.some(({ code }) => code === 'credentials_missing');
-    const where = endpoint?.isLoopback ? 'none needed for a loopback endpoint' : 'they work';
-    const credentials = isLost
-      ? fail(
-          'credentials',
-          'there are none that work',
-          'gcloud auth application-default login, or a service account for this machine',
-        )
-      : ok('credentials', where);
     return [credentials, ...secrets, ...found, ...(await checkNotifications(gcp))];
   } finally {
     await client.close();
+  }
+}
+
+async function checkCredentials(isLoopback: boolean): Promise<Finding> {
+  if (isLoopback) return ok('credentials', 'none needed for a loopback endpoint');
+  const { GoogleCredentials } = await import('../sources/gcp/google-credentials.ts');
+  try {
+    await new GoogleCredentials().ready();
+    return ok('credentials', 'they are at hand');
+  } catch (error) {
+    return failed('credentials', error);
   }
 }
 

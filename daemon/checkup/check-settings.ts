@@ -7,6 +7,9 @@ import { CandidateMaker } from '../reload/make-candidate.ts';
 import { loadAppSchema } from '../reload/validate-candidate.ts';
 import { createSources } from '../sources/create-sources.ts';
 
+/** How long a source that does not answer is waited for. */
+const patienceMs = 10_000;
+
 /**
  * Loads every source, merges and validates, as a start would, and keeps nothing. Throws a `DaemonError` that says what is
  * wrong. What is only doubtful, such as a file that others may read, goes to the log.
@@ -26,7 +29,8 @@ export async function tryOutSettings(options: Options, env: NodeJS.ProcessEnv, l
     }),
   );
   const { deadlineMs } = options.reload;
-  const request = { fresh: true, acceptGone: true, acceptMissing: false, graceMs: 0, patienceMs: deadlineMs * 0.9 };
+  const patience = { graceMs: 0, patienceMs: Math.min(patienceMs, deadlineMs * 0.9) };
+  const request = { fresh: true, acceptGone: true, acceptMissing: false, ...patience };
   try {
     await layers.load(layers.sourceIds, request, AbortSignal.timeout(deadlineMs));
   } finally {

@@ -1,8 +1,8 @@
+import { lstatSync } from 'node:fs';
 import { request } from 'node:http';
 import type { DaemonErrorCode } from '../../schemas/errors.ts';
 import { DaemonError, systemCode } from '../model/errors.ts';
-import { findOptionsFile, loadOptions } from '../ops/options-file.ts';
-import { adminSocket } from '../ops/socket-paths.ts';
+import { findAdminSocket } from '../ops/find-daemon.ts';
 import type { Io, SharedOptions } from './io.ts';
 
 /** An answer's body is checked by nobody: both ends are of one version. */
@@ -18,7 +18,7 @@ export async function askDaemon<T>(
   route: string,
   body?: unknown,
 ): Promise<AdminAnswer<T>> {
-  const socketPath = adminSocket(loadOptions(findOptionsFile(options.config, env), env));
+  const socketPath = findAdminSocket({ config: options.config, env });
   try {
     const answer = await send<T>(socketPath, route, body);
     const code = codeOf(answer.status);
@@ -58,13 +58,19 @@ function send<T>(socketPath: string, path: string, body: unknown): Promise<Admin
 function explain(error: unknown, subject: string): unknown {
   const code = systemCode(error);
   if (error instanceof DaemonError || code === undefined) return error;
-  if (code === 'EACCES')
-    return new DaemonError('not_permitted', 'this user may not ask the daemon', {
-      subject,
-      mend: "run it as the daemon's user",
-    });
+  if (code === 'EACCES' || code === 'EPERM')
+    return new DaemonError('not_permitted', 'this user may not ask the daemon', { subject, mend: runAs(subject) });
   return new DaemonError('not_reachable', `no daemon answers: ${code}`, {
     subject,
-    mend: 'start one with `hotconf start`',
+    mend: 'see whether it runs, or start one with `hotconf start`',
   });
+}
+
+/** Whose socket it is may be asked where the folder lets one look. */
+function runAs(socket: string): string {
+  try {
+    return `run it as root or as uid ${lstatSync(socket).uid}, the daemon's user`;
+  } catch {
+    return "run it as root or as the daemon's user";
+  }
 }

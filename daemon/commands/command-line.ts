@@ -9,6 +9,8 @@ export async function runCommandLine(args: readonly string[], io: Io = process):
   const program = createProgram(io, (code) => {
     exitCode = code;
   });
+  // The timers of daemon and clients keep no process alive, and a command is not over before it has answered.
+  const hold = setInterval(() => {}, 2 ** 30);
   try {
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
@@ -16,6 +18,8 @@ export async function runCommandLine(args: readonly string[], io: Io = process):
     // Help and version end by an error too; commander has printed all that there is to say.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 64;
     return tell(error, io);
+  } finally {
+    clearInterval(hold);
   }
 }
 

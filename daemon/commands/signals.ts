@@ -1,10 +1,14 @@
+import { isatty } from 'node:tty';
 import type { Daemon } from '../daemon.ts';
 import type { Log } from '../ops/log.ts';
 
+/** Standard input, output and error. */
+const streams = [0, 1, 2];
+
 /**
- * Resolves with the reason to stop: SIGTERM or SIGINT. A second one ends the process at once. SIGHUP reloads; signals
- * that come during such a reload give one more together. To be called before the daemon starts, so that no signal finds
- * nobody at home.
+ * Resolves with the reason to stop: SIGTERM, SIGINT, or that the terminal it was started on has hung up. A second one ends
+ * the process at once. Any other SIGHUP reloads; signals that come during such a reload give one more together. To be
+ * called before the daemon starts, so that no signal finds nobody at home.
  */
 export function untilStopped(daemon: Daemon, log: Log): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
@@ -15,10 +19,13 @@ export function untilStopped(daemon: Daemon, log: Log): Promise<string> {
         process.on(second, () => process.exit(second === 'SIGTERM' ? 143 : 130));
     });
   }
-  process.on(
-    'SIGHUP',
-    coalesced(() => daemon.reload({ cause: 'signal' }), log),
-  );
+  const terminals = streams.filter((stream) => isatty(stream));
+  const reload = coalesced(() => daemon.reload({ cause: 'signal' }), log);
+  process.on('SIGHUP', () => {
+    // A terminal that has hung up is none any more; nobody could end by it what was started on it.
+    if (terminals.length > 0 && !terminals.some((stream) => isatty(stream))) resolve('the terminal has hung up');
+    else reload();
+  });
   return promise;
 }
 

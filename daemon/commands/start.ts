@@ -1,5 +1,4 @@
 import { Daemon } from '../daemon.ts';
-import type { Snapshot } from '../model/snapshot.ts';
 import { systemClock } from '../ops/clock.ts';
 import { createLog } from '../ops/log.ts';
 import type { Options } from '../ops/options.ts';
@@ -7,6 +6,7 @@ import { findOptionsFile, loadOptions } from '../ops/options-file.ts';
 import { Redaction } from '../ops/redaction.ts';
 import { adminSocket, viewSocket } from '../ops/socket-paths.ts';
 import type { Io, SharedOptions } from './io.ts';
+import { guardProcess } from './process-guard.ts';
 import { untilStopped } from './signals.ts';
 import { welcomeScreen } from './welcome-screen.ts';
 
@@ -34,9 +34,13 @@ async function run(shared: SharedOptions, io: Io): Promise<number> {
     stream: io.stdout,
   });
   process.title = 'hotconf';
-  const daemon = new Daemon({ options, env: io.env, log, redaction });
+  // A terminal that has hung up takes nothing any more.
+  io.stderr.on('error', () => {});
+  let daemon: Daemon | undefined;
+  guardProcess(() => daemon, log, io.stderr);
+  daemon = new Daemon({ options, env: io.env, log, redaction });
   const stopped = untilStopped(daemon, log);
-  const starting = startHeld(daemon);
+  const starting = daemon.start();
   const snapshot = await Promise.race([starting, stopped.then(() => undefined)]);
   if (snapshot) {
     const { revision, epoch } = snapshot;
@@ -51,16 +55,6 @@ async function run(shared: SharedOptions, io: Io): Promise<number> {
   await starting.catch(() => {});
   await close();
   return 0;
-}
-
-/** The daemon's own timers keep no process alive, and until its sockets are there nothing else does. */
-async function startHeld(daemon: Daemon): Promise<Snapshot> {
-  const hold = setInterval(() => {}, 60_000);
-  try {
-    return await daemon.start();
-  } finally {
-    clearInterval(hold);
-  }
 }
 
 function readyFacts(options: Options, daemon: Daemon) {

@@ -3,8 +3,7 @@ import type { ConfigClient } from '../../client/config-client.ts';
 import { openConfig } from '../../client/connect.ts';
 import { ClientError } from '../../client/errors.ts';
 import { DaemonError } from '../model/errors.ts';
-import { findOptionsFile, loadOptions } from '../ops/options-file.ts';
-import { usualSocket } from '../ops/socket-paths.ts';
+import { findViewSocket } from '../ops/find-daemon.ts';
 import type { Io, SharedOptions } from './io.ts';
 
 /** Looks on at a view, as a program would see it. Throws `not_reachable` or `not_permitted`. */
@@ -12,8 +11,7 @@ export async function openView(
   options: SharedOptions & { readonly socket?: string },
   { env }: Io,
 ): Promise<ConfigClient<Record<string, unknown>>> {
-  const socket =
-    options.socket ?? env.HOTCONF_SOCKET ?? usualSocket(loadOptions(findOptionsFile(options.config, env), env));
+  const socket = options.socket ?? env.HOTCONF_SOCKET ?? findViewSocket({ config: options.config, env });
   try {
     // An operator has named the daemon, so it is to be believed whoever it runs as.
     const daemonUid = statSync(socket, { throwIfNoEntry: false })?.uid;

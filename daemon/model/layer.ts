@@ -39,4 +39,6 @@ export interface Burst {
   readonly sourceIds: ReadonlySet<string>;
   /** When the first hint came, on the monotonic clock. */
   readonly firstAt: number;
+  /** What was noticed, each once: tells a change that an event told from one that a rescan found. */
+  readonly reasons: readonly string[];
 }

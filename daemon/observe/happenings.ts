@@ -39,6 +39,8 @@ export type Happening =
       readonly outcome: string;
       readonly facts: Readonly<Record<string, unknown>>;
     }
+  /** Something failed that no part caught, and the daemon goes on. */
+  | { readonly kind: 'unexpected' }
   /** A request on the operator's interface was refused. */
   | {
       readonly kind: 'refusal';

@@ -16,7 +16,7 @@ import type { Happenings } from './happenings.ts';
 import { Meters, type MetersParts } from './meters.ts';
 import { ServiceManager } from './service-manager.ts';
 
-export interface LookoutsParts extends Omit<MetersParts, 'isStale'> {
+export interface LookoutsParts extends Omit<MetersParts, 'isStale' | 'degradations'> {
   readonly health: Health;
   readonly options: Options;
   readonly env: NodeJS.ProcessEnv;
@@ -41,7 +41,11 @@ export class Lookouts {
   constructor(parts: LookoutsParts) {
     const { happenings, health } = parts;
     this.#parts = parts;
-    this.meters = new Meters({ ...parts, isStale: (sourceId) => health.staleness(sourceId) !== undefined });
+    this.meters = new Meters({
+      ...parts,
+      isStale: (sourceId) => health.staleness(sourceId) !== undefined,
+      degradations: () => health.degradations,
+    });
     this.audit = createAudit(parts);
     happenings.follow((happening) => this.meters.observe(happening));
     happenings.follow((happening) => this.audit.observe(happening));

@@ -16,6 +16,8 @@ export interface MetersParts {
   readonly programs: () => readonly Session[];
   readonly current: () => Snapshot | undefined;
   readonly isStale: (sourceId: string) => boolean;
+  /** What makes the daemon less than it should be: `audit`, `watch`, `pin`, ... */
+  readonly degradations: () => readonly string[];
   readonly clock: Clock;
 }
 
@@ -57,6 +59,7 @@ export class Meters {
     'Snapshots that a slow program never got because a newer one came.',
     [],
   );
+  readonly #unexpected = this.#counter('hotconf_unexpected_errors_total', 'Failures that no part of it caught.', []);
 
   constructor(parts: MetersParts) {
     // A precision of 10 ms, the default, would wake an idle daemon a hundred times a second.
@@ -69,6 +72,11 @@ export class Meters {
     for (const outcome of ['accepted', 'rejected', 'unanswered']) this.#acks.inc({ outcome }, 0);
     this.#meterSnapshot(parts);
     this.#meterSources(parts);
+    const degraded = '1 for each thing that makes the daemon less than it should be.';
+    this.#read('config_degraded', degraded, ['reason'], (gauge) => {
+      gauge.reset();
+      for (const reason of parts.degradations()) gauge.set({ reason }, 1);
+    });
     this.#meterPrograms(parts);
   }
 
@@ -83,6 +91,7 @@ export class Meters {
 
   observe(happening: Happening): void {
     if (happening.kind === 'reload') this.#reloaded(happening);
+    else if (happening.kind === 'unexpected') this.#unexpected.inc();
     else if (happening.kind === 'session' && !happening.session.isObserver)
       this.#inSession(happening.event, happening.session, happening.sinceCommitMs);
   }

@@ -55,7 +55,16 @@ export class Health {
 
   /** Why the daemon is degraded, for people. */
   get reasons(): readonly string[] {
-    return this.troubles.filter(({ key }) => !key.startsWith(sourcePrefix)).map(({ message }) => message);
+    return this.#degrading.map(({ message }) => message);
+  }
+
+  /** Why the daemon is degraded, by key. */
+  get degradations(): readonly string[] {
+    return this.#degrading.map(({ key }) => key);
+  }
+
+  get #degrading(): readonly Trouble[] {
+    return this.troubles.filter(({ key }) => !key.startsWith(sourcePrefix));
   }
 
   setProblems(problems: ReadonlyMap<string, DaemonError>): void {

@@ -5,6 +5,7 @@ import { DaemonError } from '../model/errors.ts';
 import type { Format } from '../model/format.ts';
 import { parseDuration, parseSize } from '../model/units.ts';
 import { type AdminOptions, type AlertOptions, adminOptions, alertOptions } from './admin-options.ts';
+import { defaultStateFolder, placeOf } from './default-folders.ts';
 import { type GcpOptions, gcpOptions } from './gcp-options.ts';
 import { type RolloutOptions, rolloutOptions, type ViewOptions, viewOptions } from './view-options.ts';
 
@@ -52,11 +53,15 @@ export interface Options {
     readonly maxWaitMs: number;
     readonly minIntervalMs: number;
     readonly deadlineMs: number;
+    /** How long a start waits for a source that cannot be read yet. */
+    readonly startWaitMs: number;
     readonly rescanMs: number;
     /** A reload that removes a larger share of the settings than this, from 0 to 1, waits for an operator. */
     readonly maxRemoved: number;
   };
   readonly runtimeDir: string;
+  /** It is the options file that says so, and not the default. */
+  readonly isRuntimeDirGiven: boolean;
   readonly stateDir: string;
   /** `undefined` without a key file of the options; a systemd credential may still give a key. */
   readonly lastKnownGood: { readonly keyFile?: string; readonly keep: number };
@@ -108,13 +113,13 @@ export function resolveOptions(file: string, document: Document, env: NodeJS.Pro
       maxWaitMs: ms(reload.maxWait ?? '500ms'),
       minIntervalMs: ms(reload.minInterval ?? '0s'),
       deadlineMs: ms(reload.deadline ?? '30s'),
+      startWaitMs: ms(reload.startWait ?? (environment === 'development' ? '0s' : '30s')),
       rescanMs: ms(reload.rescan ?? '5s'),
       maxRemoved: Number.parseInt(reload.maxRemoved ?? '50%', 10) / 100,
     },
-    runtimeDir: document.runtimeDir ? inFolder(document.runtimeDir) : defaultRuntimeFolder(env),
-    stateDir: document.stateDir
-      ? inFolder(document.stateDir)
-      : (env.STATE_DIRECTORY?.split(':')[0] ?? '/var/lib/hotconf'),
+    runtimeDir: document.runtimeDir ? inFolder(document.runtimeDir) : defaultRuntimeFolder(placeOf(env)),
+    isRuntimeDirGiven: document.runtimeDir !== undefined,
+    stateDir: document.stateDir ? inFolder(document.stateDir) : defaultStateFolder(env),
     lastKnownGood: {
       ...(lastKnownGood.keyFile && { keyFile: inFolder(lastKnownGood.keyFile) }),
       keep: lastKnownGood.keep ?? 20,

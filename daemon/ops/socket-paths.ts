@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { DaemonError } from '../model/errors.ts';
 import type { Options } from './options.ts';
 
@@ -7,15 +7,20 @@ export function viewSocket({ runtimeDir }: Options, view: string): string {
   return join(runtimeDir, `${view}.sock`);
 }
 
-/** The socket of the view that is meant where none is named: `default`, or the only one there is. */
-export function usualSocket(options: Options): string {
+/** The view that is meant where none is named: `default`, or the only one there is. */
+export function usualView(options: Options): string {
   const names = options.views.map(({ name }) => name);
-  if (names.includes('default')) return viewSocket(options, 'default');
-  if (names.length === 1) return viewSocket(options, names[0]!);
+  if (names.includes('default')) return 'default';
+  if (names.length === 1) return names[0]!;
   const mend = `name one with --socket: ${names.map((name) => viewSocket(options, name)).join(', ')}`;
   throw new DaemonError('usage', 'there are several views, and none is `default`', { mend });
 }
 
-export function adminSocket(options: Options): string {
-  return join(options.runtimeDir, options.admin.socket);
+export function adminSocket({ runtimeDir, admin }: Options): string {
+  return adminSocketIn(runtimeDir, admin.socket);
+}
+
+/** The operator's socket: a name in the folder of the sockets, or an absolute path. */
+export function adminSocketIn(folder: string, socket = 'admin.sock'): string {
+  return resolve(folder, socket);
 }

@@ -27,7 +27,12 @@ export interface ReloaderParts {
   readonly random?: () => number;
   readonly deadlineMs: number;
   readonly minIntervalMs: number;
-  readonly onStart: (actor: Actor) => void;
+  /** How long a start waits for a source that cannot be read yet. */
+  readonly startWaitMs: number;
+  /** A start waits for this to pass. */
+  readonly onWaiting: (error: DaemonError) => void;
+  /** `hints`: what was noticed, where that is what started it. */
+  readonly onStart: (actor: Actor, hints: readonly string[]) => void;
   readonly onEnd: (record: ReloadRecord, outcome: ReloadOutcome) => void;
 }
 
@@ -41,6 +46,10 @@ const patienceMs = 2_000;
 const askedPatienceMs = 10_000;
 /** ... and a start that has something to serve meanwhile. */
 const restoredPatienceMs = 800;
+/** How often a start looks again at a source that cannot be read yet. */
+const startAgainMs = 1_000;
+/** What a source fails by that is not there yet: a late mount, a network that comes up, credentials. */
+const mayCome = /^(source_missing|source_unreadable|secret_.*|google_credentials|deadline_exceeded)$/;
 /** A program that refused a candidate for its own reasons may take it later. */
 const mayPass: ReadonlySet<string> = new Set(['subscriber_rejected', 'subscriber_silent']);
 
@@ -77,7 +86,7 @@ export class Reloader {
     for await (const burst of settle.bursts(signal)) {
       await this.#exclusive(() => {
         const actor = { cause: this.#causeOf(burst) };
-        return this.#reload(burst.sourceIds, this.#request(), actor, signal, burst.firstAt);
+        return this.#reload(burst.sourceIds, this.#request(), actor, signal, burst);
       });
       // What is hinted meanwhile waits in the settle window.
       await sleep(clock, minIntervalMs, signal);
@@ -238,20 +247,47 @@ export class Reloader {
     request: Request,
     actor: Actor,
     signal: AbortSignal,
-    changedAt?: number,
+    burst?: Burst,
   ): Promise<ReloadOutcome> {
     const load = async () => {
-      const loading = this.#layers.load(sourceIds, request, signal);
-      await this.#inTime(loading, signal).catch((error) => this.#tooLate(error, loading, sourceIds));
+      await this.#load(sourceIds, request, signal, this.#waitMs(actor));
       return request.fresh
         ? this.#commit(this.#layers.newest, request, actor, signal)
         : this.#commitBest(sourceIds, request, actor, signal);
     };
     const onRejected = (error: DaemonError) => this.#layers.reject(sourceIds, error);
-    const outcome = await this.#recorded(actor, load, onRejected, { sources: [...sourceIds], changedAt });
+    const looked = { sources: [...sourceIds], changedAt: burst?.firstAt };
+    const outcome = await this.#recorded(actor, load, onRejected, looked, burst?.reasons);
     if (outcome.kind !== 'rejected') this.#retry.worked();
     else if (mayPass.has(outcome.error.code)) this.#retry.failed();
     return outcome;
+  }
+
+  /** Loads, and for as long as is to be waited loads again what is not there yet. */
+  async #load(
+    sourceIds: ReadonlySet<string>,
+    request: Request,
+    signal: AbortSignal,
+    waitMs: number,
+    told?: string,
+  ): Promise<void> {
+    const { clock, onWaiting } = this.#parts;
+    const startedAt = clock.monotonic();
+    const loading = this.#layers.load(sourceIds, request, signal);
+    try {
+      await this.#inTime(loading, signal).catch((error) => this.#tooLate(error, loading, sourceIds));
+    } catch (error) {
+      const isComing = error instanceof DaemonError && mayCome.test(error.code);
+      if (waitMs <= 0 || !isComing || signal.aborted) throw error;
+      if (error.message !== told) onWaiting(error);
+      await sleep(clock, Math.min(startAgainMs, waitMs), signal);
+      return this.#load(sourceIds, request, signal, waitMs - (clock.monotonic() - startedAt), error.message);
+    }
+  }
+
+  /** Only a start that has nothing to serve meanwhile waits. */
+  #waitMs({ cause }: Actor): number {
+    return cause === 'start' && this.#parts.store.current === undefined ? this.#parts.startWaitMs : 0;
   }
 
   /** Runs a task whose outcome is told; what it throws is a rejection. */
@@ -260,10 +296,11 @@ export class Reloader {
     task: () => Promise<ReloadOutcome>,
     onRejected: (error: DaemonError) => void = () => {},
     { sources, changedAt }: Looked = {},
+    hints: readonly string[] = [],
   ): Promise<ReloadOutcome> {
     const { clock, onStart, onEnd } = this.#parts;
     const startedAt = clock.monotonic();
-    onStart(actor);
+    onStart(actor, hints);
     const outcome = await task().catch((thrown): ReloadOutcome => {
       // A bug of ours must not take away what is served: it is one more rejected reload, told as what it is.
       const asBug = () => new DaemonError('internal', `a bug: ${(thrown as Error).message}`, { cause: thrown });

@@ -16,6 +16,7 @@ export class SettleWindow {
   readonly #clock: Clock;
   readonly #times: SettleTimes;
   #hinted = new Set<string>();
+  #reasons = new Set<string>();
   #firstAt = 0;
   #lastAt = 0;
   #wake = () => {};
@@ -25,10 +26,11 @@ export class SettleWindow {
     this.#clock = clock;
   }
 
-  add({ sourceId }: ChangeHint): void {
+  add({ sourceId, reason }: ChangeHint): void {
     this.#lastAt = this.#clock.monotonic();
     if (this.#hinted.size === 0) this.#firstAt = this.#lastAt;
     this.#hinted.add(sourceId);
+    this.#reasons.add(reason);
     this.#wake();
   }
 
@@ -49,8 +51,9 @@ export class SettleWindow {
   }
 
   #take(): Burst {
-    const burst = { sourceIds: this.#hinted, firstAt: this.#firstAt };
+    const burst = { sourceIds: this.#hinted, firstAt: this.#firstAt, reasons: [...this.#reasons] };
     this.#hinted = new Set();
+    this.#reasons = new Set();
     return burst;
   }
 

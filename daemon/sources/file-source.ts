@@ -101,6 +101,8 @@ export class FileSource implements Source {
 
   async watch(onHint: OnHint): Promise<AsyncDisposable> {
     const { clock, roots, rescanMs } = this.#parts;
+    // An environment without files cannot change while the process lives.
+    if (roots.length === 0) return { [Symbol.asyncDispose]: async () => {} };
     this.#hint = (reason, path) => {
       if (path === undefined) this.#isAllDirty = true;
       else this.#dirty.add(path);

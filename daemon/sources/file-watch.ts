@@ -1,5 +1,5 @@
 import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Clock } from '../ops/clock.ts';
 import type { FileOptions } from '../ops/options.ts';
 import { isSettingsFile } from './file-set.ts';
@@ -27,9 +27,12 @@ export async function watchFiles(parts: FileWatchParts): Promise<AsyncDisposable
   const survey = async () => {
     const folders = new Map<string, WatchedFolder>();
     known.clear();
-    for (const root of roots) await surveyRoot(root, folders, known);
+    const homes: string[] = [];
+    for (const root of roots) homes.push(await surveyRoot(root, folders, known));
     for (const folder of folders.keys()) if (!mayWatch(folder)) folders.delete(folder);
-    return { folders, changed: await parts.changedSince() };
+    const denied = homes.find((folder) => !mayWatch(folder));
+    const blocked = denied && `Node may not read ${denied}: start it with --allow-fs-read=${denied}`;
+    return { folders, changed: await parts.changedSince(), ...(blocked && { blocked }) };
   };
   // An event that is not on one of the files is on the way to them, and may have led all of them elsewhere.
   const onEvent = (reason: string, path: string) => onHint(reason, known.get(path));
@@ -38,28 +41,29 @@ export async function watchFiles(parts: FileWatchParts): Promise<AsyncDisposable
 
 /**
  * Under Node's permission model the folders above those that were allowed may not be watched; that one of them is another
- * one is then found by the rescan.
+ * one is then found by the rescan. A folder that settings lie in must be among the allowed ones, or nothing is watched.
  */
 function mayWatch(folder: string): boolean {
   const permission = process.permission as typeof process.permission | undefined;
   return permission?.has('fs.read', folder) ?? true;
 }
 
+/** Collects what to watch for one root. Returns the folder in which its settings lie, or in which they are missing. */
 async function surveyRoot(
   root: FileOptions,
   folders: Map<string, WatchedFolder>,
   known: Map<string, string>,
-): Promise<void> {
+): Promise<string> {
   const { real, lookups } = await followPath(root.path);
   addLookups(folders, lookups);
-  if (real === undefined) return;
+  if (real === undefined) return lookups.at(-1)!.folder;
   const isFolder = await stat(real).then(
     (found) => found.isDirectory(),
     () => false,
   );
   if (!isFolder) {
     known.set(real, root.path);
-    return;
+    return dirname(real);
   }
   folderAt(folders, real).accepts = (name) => isSettingsFile(root, name);
   for (const entry of await readdir(real, { withFileTypes: true }).catch(() => [])) {
@@ -70,6 +74,7 @@ async function surveyRoot(
     addLookups(folders, trail.lookups);
     if (trail.real) known.set(trail.real, join(root.path, entry.name));
   }
+  return real;
 }
 
 function addLookups(folders: Map<string, WatchedFolder>, lookups: readonly Lookup[]): void {

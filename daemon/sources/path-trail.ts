@@ -58,8 +58,11 @@ async function readLink(path: string): Promise<'missing' | 'not-a-link' | { path
     const found = await lstat(path);
     return found.isSymbolicLink() ? { path: await readlink(path) } : 'not-a-link';
   } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return 'missing';
+    const code = systemCode(error);
+    if (code === undefined) throw error;
+    // Node's permission model hides the folders above an allowed one; they are there, and whether one of them is a link
+    // cannot be asked. That it is replaced by another one is found by the rescan.
+    return code === 'ERR_ACCESS_DENIED' ? 'not-a-link' : 'missing';
   }
 }
 

@@ -17,6 +17,8 @@ export interface WatchedFolder {
 export interface Survey {
   readonly folders: ReadonlyMap<string, WatchedFolder>;
   readonly changed: readonly string[];
+  /** Why a folder that has to be watched cannot be. */
+  readonly blocked?: string;
 }
 
 export interface PathWatcherParts {
@@ -49,6 +51,8 @@ export class PathWatcher implements AsyncDisposable {
   #failures = 0;
   #rebuildAt = 0;
   #isEventless = false;
+  /** Why events cannot tell of every change, until the options or the permissions are others. */
+  #blocked: string | undefined;
   #checking: Promise<void> = Promise.resolve();
   #stopTick = () => {};
   #stopAfterBurst = () => {};
@@ -75,10 +79,12 @@ export class PathWatcher implements AsyncDisposable {
     await this.#watcher?.close();
   }
 
-  async #build({ folders }: Survey): Promise<void> {
+  async #build(survey: Survey): Promise<void> {
+    const { folders } = survey;
     const old = this.#watcher;
     this.#built = await identities(folders);
     this.#isEventless = (await Promise.all([...folders.keys()].map(isEventless))).includes(true);
+    this.#blocked = blockedBy(survey);
     let problem: string | undefined;
     const watcher = watch([...folders.keys()], {
       ignoreInitial: true,
@@ -102,7 +108,7 @@ export class PathWatcher implements AsyncDisposable {
     // Not `once` of node:events: it would take an error for the end, and `ready` comes after errors too.
     await new Promise<void>((resolve) => watcher.once('ready', resolve));
     await old?.close();
-    if (problem === undefined) this.#recovered();
+    if (problem === undefined) this.#armed();
   }
 
   #changed(reason: string, path: string): void {
@@ -118,16 +124,17 @@ export class PathWatcher implements AsyncDisposable {
     this.#parts.onFinding('watch-failed');
   }
 
-  #recovered(): void {
+  /** Nothing failed. What is not watched is not told as watched: an empty set of watches polls. */
+  #armed(): void {
     this.#failures = 0;
-    this.#parts.onHealth({ mode: 'watching' });
+    this.#parts.onHealth(this.#blocked ? { mode: 'polling', problem: this.#blocked } : { mode: 'watching' });
   }
 
   #tick(dueAt: number): void {
     const { clock, rescanMs } = this.#parts;
     this.#stopTick = clock.after(dueAt - clock.monotonic(), () => {
       const now = clock.monotonic();
-      const wanted = this.#failures > 0 || this.#isEventless ? tickMs : rescanMs;
+      const wanted = this.#failures > 0 || this.#isEventless || this.#blocked ? tickMs : rescanMs;
       if (now - this.#lastCheck >= wanted || now - dueAt > blockedMs) this.#check('rescan');
       this.#tick(now + Math.min(tickMs, rescanMs));
     });
@@ -151,11 +158,17 @@ export class PathWatcher implements AsyncDisposable {
     for (const path of survey.changed) this.#parts.onFinding(reason, path);
   }
 
-  async #isOutdated({ folders }: Survey): Promise<boolean> {
+  async #isOutdated(survey: Survey): Promise<boolean> {
     if (this.#failures > 0) return this.#parts.clock.monotonic() >= this.#rebuildAt;
-    const now = await identities(folders);
+    if (blockedBy(survey) !== this.#blocked) return true;
+    const now = await identities(survey.folders);
     return now.size !== this.#built.size || [...now].some(([folder, identity]) => this.#built.get(folder) !== identity);
   }
+}
+
+/** Why events cannot tell of every change; `undefined` where they can. */
+function blockedBy({ folders, blocked }: Survey): string | undefined {
+  return blocked ?? (folders.size === 0 ? 'there is no folder to watch' : undefined);
 }
 
 /** Each folder with its identity and the names that matter in it. */

@@ -142,6 +142,9 @@ function explain(error: unknown, path: string): unknown {
   return new DaemonError('source_unreadable', `cannot be read: ${code}`, {
     subject: path,
     systemCode: code,
-    mend: 'make it readable for this user',
+    mend:
+      code === 'ERR_ACCESS_DENIED'
+        ? `start Node with --allow-fs-read=${path}, or its folder`
+        : 'make it readable for this user',
   });
 }

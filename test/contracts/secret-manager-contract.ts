@@ -12,6 +12,8 @@ export interface SecretManagerWorld {
   setAlias(secret: SecretRef, alias: string, version: number): void;
   fail(status: StatusName, method: string): void;
   damage(kind: 'truncate' | 'wrongChecksum'): void;
+  /** Makes it one that is not quite Google. */
+  differ(quirk: 'ignoresFilter' | 'ignoresPageSize'): void;
 }
 
 /** What hotconf needs of a Secret Manager, by whatever it is reached. */
@@ -66,6 +68,22 @@ export function secretManagerContract(
     expect(await codeOf(manager.access(ref('db'), 'latest', signal))).equal('secret_disabled');
     expect(await codeOf(manager.access(ref('db'), 2, signal))).equal('secret_disabled');
   });
+
+  for (const quirk of ['ignoresFilter', 'ignoresPageSize'] as const)
+    it(`never takes a disabled version for an enabled one, nor another's secret for ours, where a server ${quirk}`, async () => {
+      const { manager, world } = open();
+      world.differ(quirk);
+      world.create('db', { labels: { app: 'billing' } });
+      world.create('theirs', { labels: { app: 'web' } });
+      for (const text of ['one', 'two', 'three']) await manager.add(ref('db'), bytes(text), signal);
+      expect(await manager.newestEnabled(ref('db'), signal)).equal(3);
+      await manager.disable(ref('db'), 3, signal);
+      expect(await manager.newestEnabled(ref('db'), signal)).equal(2);
+      for (const version of [2, 1]) await manager.disable(ref('db'), version, signal);
+      expect(await manager.newestEnabled(ref('db'), signal)).equal(undefined);
+      const found = await manager.find('labels.app=billing', undefined, signal);
+      expect(found.map(({ id }) => id)).deep.equal(['db']);
+    });
 
   it('finds by label, however many there are', async () => {
     const { manager, world } = open();

@@ -29,6 +29,9 @@ describe('Secret Manager: Google’s client against the local one', () => {
         void local.store.updateSecret(`${parent()}/secrets/${id}`, { versionAliases: { [alias]: version } }),
       fail: (status, method) => void local.store.faults.add({ status, method }),
       damage: (kind) => void local.store.faults.add({ [kind]: true }),
+      differ: (quirk) => {
+        local.store.quirks[quirk] = true;
+      },
     },
   }));
 });

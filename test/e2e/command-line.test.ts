@@ -160,8 +160,10 @@ describe('the command line', () => {
     layExample(scratch());
     const section = Array.from({ length: 3_000 }, (_, i) => `  key${i}: value-${i}\n`).join('');
     scratch().write('secrets/large.yaml', `extra:\n${section}`);
-    const built = join(import.meta.dirname, '../../dist/daemon/main.js');
-    expect(execFileSync(built, ['validate', '--config', config()], { encoding: 'utf8' })).equal('valid\n');
+    const built = join(import.meta.dirname, '../../daemon/hotconf.cjs');
+    expect(execFileSync(process.execPath, [built, 'validate', '--config', config()], { encoding: 'utf8' })).equal(
+      'valid\n',
+    );
   });
 
   it('shows the words of others on one line, whatever is in them', async () => {

@@ -257,7 +257,7 @@ describe('the monitoring', () => {
     this.timeout(20_000);
     const checked = tool('promtool', 'check', 'rules', rules);
     if (checked === undefined) return skipBecause(this, 'promtool is not installed');
-    expect(checked).contain('SUCCESS: 6 rules found');
+    expect(checked).contain('SUCCESS: 7 rules found');
     expect(tool('promtool', 'test', 'rules', join(config, 'monitoring/hotconf.rules.test.yml'))).contain('SUCCESS');
     expect(tool('promtool', 'check', 'config', '--syntax-only', join(config, 'monitoring/prometheus.yml'))).contain(
       'SUCCESS',

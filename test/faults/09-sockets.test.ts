@@ -91,7 +91,7 @@ describe('fault 30: a process without file descriptors to spare', () => {
   const run = useProcesses();
 
   it('30: refuses programs before it runs out, tells it, answers its operator, and recovers', async () => {
-    const file = layExample(scratch(), { reload: { rescan: '500ms' } });
+    const file = layExample(scratch(), { reload: { rescan: '500ms', startWait: '0s' } });
     const wrapper = ['sh', '-c', 'ulimit -n 64; exec "$@"', 'sh'];
     const daemon = await run(['start', '--config', file], { wrapper }).ready();
     const sockets = Array.from({ length: 80 }, () => connectSocket(scratch().path('run/default.sock')));

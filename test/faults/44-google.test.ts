@@ -309,7 +309,7 @@ describe('faults 46 and 49: Google and a daemon that is a process', () => {
 
   it('49: without a last known good, a start that does not reach Google ends after the deadline, by 69', async () => {
     const away = { secretManager: '127.0.0.1:9', pubsub: '127.0.0.1:9' };
-    const file = lay({ secrets: [key], endpoints: away }, { deadline: '2s' });
+    const file = lay({ secrets: [key], endpoints: away }, { deadline: '2s', startWait: '0s' });
     const daemon = run(['start', '--config', file]);
     expect(await daemon.ended()).equal(69);
     expect(daemon.lastWords).contain('UNAVAILABLE').contain(google().name('key'));

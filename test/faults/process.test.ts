@@ -1,14 +1,18 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { connect } from '../../client/connect.ts';
 import type { Config } from '../../client/types.ts';
-import { hotconf, nodeFlags, useProcesses } from '../support/daemon-process.ts';
+import { readSocket } from '../support/ask-socket.ts';
+import { canary, expectNoCanary } from '../support/canary.ts';
+import { hotconf, main, nodeFlags, useProcesses } from '../support/daemon-process.ts';
 import { layExample } from '../support/example.ts';
 import { RawProgram } from '../support/raw-program.ts';
 import { useScratch } from '../support/scratch.ts';
+import { skipBecause } from '../support/skip.ts';
 import { quietFor, until } from '../support/until.ts';
 import type { App } from '../support/use-daemon.ts';
 
@@ -30,9 +34,10 @@ describe('faults of the daemon as a process', () => {
 
   afterEach(() => Promise.all(configs.splice(0).map((config) => config.close())));
 
-  it('runs with the flags of its first line', () => {
-    const [first] = readFileSync(new URL('../../daemon/main.ts', import.meta.url), 'utf8').split('\n');
-    expect(first).equal(`#!/usr/bin/env -S node ${nodeFlags.join(' ')}`);
+  it('is started here with the flags that the command gives', () => {
+    const launcher = readFileSync(new URL('../../daemon/hotconf.cjs', import.meta.url), 'utf8');
+    const [, list] = /var flags = \[([^\]]*)\]/.exec(launcher)!;
+    expect([...list!.matchAll(/'(--[^']+)'/g)].map(([, flag]) => flag)).deep.equal(nodeFlags);
   });
 
   it('3: drains on SIGTERM: says goodbye, takes its sockets away, exits 0', async () => {
@@ -85,6 +90,59 @@ describe('faults of the daemon as a process', () => {
     await until('a reload has come', () => daemon.logged('config_reload_completed').length > before);
     await quietFor(300);
     expect(daemon.logged('config_reload_started').length - before).within(1, 2);
+  });
+
+  it('stops when the terminal that it was started on is closed, and reloads on another SIGHUP there', async function () {
+    const file = layExample(scratch(), { log: { level: 'debug', format: 'json' } });
+    const log = scratch().path('typescript');
+    const args = [process.execPath, ...nodeFlags, main, 'start', '--config', file];
+    const terminal = spawn('script', ['-qfc', `exec ${args.join(' ')}`, log], { stdio: ['pipe', 'ignore', 'ignore'] });
+    if (terminal.pid === undefined) return skipBecause(this, 'script(1) is not installed');
+    const closed = once(terminal, 'close');
+    try {
+      await until('it is ready', () => scratch().read('typescript').includes('daemon_ready'));
+      const { pid } = JSON.parse(scratch().read('state/holder.json'));
+      process.kill(pid, 'SIGHUP');
+      await until('it has reloaded', () => /"trigger":"signal"/.test(scratch().read('typescript')));
+      terminal.kill('SIGKILL');
+      await closed;
+      await until('it has ended', () => !existsSync(`/proc/${pid}`));
+      expect(existsSync(scratch().path('run/default.sock')), 'by a clean stop').equal(false);
+    } finally {
+      terminal.kill('SIGKILL');
+    }
+  });
+
+  it('goes on when something fails that nobody catches, says so without its words, and ends when it serves nothing', async () => {
+    const hook = `--import=${join(import.meta.dirname, '../fixtures/fail-on-signal.mjs')}`;
+    const FAILURE_TEXT = canary();
+    const env = { ...process.env, NODE_OPTIONS: hook, FAILURE_TEXT };
+    const file = layExample(scratch());
+    const daemon = await run(['start', '--config', file], { env }).ready();
+    const config = await program();
+    for (const [i, kind] of ['rejection', 'exception'].entries()) {
+      daemon.child.kill('SIGUSR2');
+      await until('it is told', () => daemon.logged('unexpected_error').length === i + 1);
+      expect(daemon.logged('unexpected_error')[i]).include({ kind, errorType: 'TypeError', code: 'EUNEXPECTED' });
+    }
+    edit('after');
+    await until('it goes on', () => config.settings.database.url === 'after');
+    const health = JSON.parse(await readSocket(scratch().path('run/admin.sock'), '/healthz'));
+    expect(health).include({ status: 'degraded' }).property('reasons').contain('unexpected');
+    const metrics = await readSocket(scratch().path('run/admin.sock'), '/metrics');
+    expect(metrics)
+      .match(/^hotconf_unexpected_errors_total 2$/m)
+      .match(/^config_degraded{reason="unexpected"} 1$/m);
+    await daemon.kill('SIGTERM');
+    rmSync(scratch().path('secrets'), { recursive: true });
+    const starting = run(['start', '--config', file], { env });
+    await until('it waits for a source', () => starting.logged('start_waiting').length > 0);
+    starting.child.kill('SIGUSR2');
+    expect(await starting.ended()).equal(70);
+    expect(starting.lastWords, starting.stderr).match(
+      /please report it: an uncaught rejection: TypeError EUNEXPECTED, at /,
+    );
+    for (const { stdout, stderr } of [daemon, starting]) expectNoCanary('the output', stdout + stderr, [FAILURE_TEXT]);
   });
 
   it('waits for a half-written file at start without hot reload too, and says why it gives up', async () => {

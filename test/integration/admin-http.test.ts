@@ -234,7 +234,7 @@ describe("the operator's HTTP", () => {
       secrets: [{ secret: 'key', at: 'llm.key' }],
       endpoints: { secretManager: `127.0.0.1:${port}` },
     };
-    Object.assign(test().options, { sources: { ...sources, gcp }, reload: { deadline: '4s' } });
+    Object.assign(test().options, { sources: { ...sources, gcp }, reload: { deadline: '4s', startWait: '0s' } });
     const http = await AdminHttp.set(test());
     const failed = test()
       .start()

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { until } from './until.ts';
 
-const main = join(import.meta.dirname, '../../daemon/main.ts');
-// As in the first line of main.ts.
+export const main = join(import.meta.dirname, '../../daemon/main.ts');
+// As daemon/hotconf.cjs gives them.
 export const nodeFlags = [
   '--disable-sigusr1',
   '--disable-warning=ExperimentalWarning',
@@ -49,10 +49,8 @@ export class HotconfProcess {
   }
 
   async ready(): Promise<this> {
-    await until('the daemon is ready', () => {
-      if (!this.isRunning) throw new Error(`it ended: ${this.stderr}`);
-      return this.stdout.includes('"daemon_ready"');
-    });
+    await until('the daemon is ready', () => !this.isRunning || this.stdout.includes('"daemon_ready"'));
+    if (!this.isRunning) throw new Error(`it ended: ${this.stderr}`);
     return this;
   }
 

@@ -6,10 +6,11 @@ export const exampleOptions = {
   environment: 'production',
   schema: './app.schema.json',
   sources: { defaults: './defaults.yaml', files: [{ path: './secrets' }] } as Record<string, unknown>,
-  reload: { rescan: '1s' } as Record<string, unknown>,
+  reload: { rescan: '1s', startWait: '0s' } as Record<string, unknown>,
   admin: { rateLimit: { reloads: 1000, per: '1s' } } as Record<string, unknown>,
   runtimeDir: './run',
   stateDir: './state',
+  log: { level: 'debug' } as Record<string, unknown>,
 };
 
 /** A small set-up in a scratch folder, and the path of its options file. */

@@ -89,7 +89,7 @@ export class ModelWorld {
         files: [{ path: './secrets' }],
         gcp: world.#google.options({ secrets: [{ secret: 'secret', at: 'secret', format: 'json' }] }),
       },
-      reload: { quiet: '80ms', rescan: '2s' },
+      reload: { quiet: '80ms', rescan: '2s', startWait: '0s' },
       lastKnownGood: { keyFile: './lkg.key' },
       rollout: { verifyTimeout: '5s' },
       views: { default: {}, part: { include: ['second', 'secret'] } },

@@ -66,7 +66,7 @@ export class TestDaemon {
       environment: 'production',
       schema: './app.schema.json',
       sources: { defaults: './defaults.yaml', files: [{ path: './secrets' }] },
-      reload: { rescan: '1s' },
+      reload: { rescan: '1s', startWait: '0s' },
       admin: { rateLimit: { reloads: 1000, per: '1s' } },
       runtimeDir: './run',
       stateDir: './state',

@@ -33,6 +33,8 @@ export interface GcpSourceParts {
 const restMs = 1_000;
 /** What has failed for good is looked at again this often. */
 const slowRetryMs = 60_000;
+/** Credentials may appear at any moment, and looking for them costs a file. */
+const credentialsRetryMs = 5_000;
 /** A resync that takes longer has not reached Google. */
 const resyncWithinMs = 30_000;
 /** So many notifications in one burst are a flood. */
@@ -148,7 +150,8 @@ export class GcpSource implements Source {
     this.#hint = (reason) => onHint({ sourceId: this.id, reason });
     await this.#notifications?.start();
     this.#every(this.#parts.options.resyncMs, () => void this.#resync('due'));
-    this.#every(slowRetryMs, () => this.#retryFailed());
+    this.#every(slowRetryMs, () => this.#retryFailed(() => true));
+    this.#every(credentialsRetryMs, () => this.#retryFailed(({ code }) => code === 'google_credentials'));
     return {
       [Symbol.asyncDispose]: async () => {
         this.#isWatched = false;
@@ -294,10 +297,11 @@ export class GcpSource implements Source {
   }
 
   /** What has failed for good may have been mended. */
-  #retryFailed(): void {
+  #retryFailed(isChosen: (problem: DaemonError) => boolean): void {
     const { all, finding } = this.#secrets;
-    for (const mounted of all) if (mounted.pursuit.problem && !mounted.pursuit.isRunning) mounted.ask('chosen');
-    if (finding?.problem) finding.ask('chosen');
+    const isFailed = ({ problem, isRunning }: Pursuit) => problem !== undefined && isChosen(problem) && !isRunning;
+    for (const mounted of all) if (isFailed(mounted.pursuit)) mounted.ask('chosen');
+    if (finding && isFailed(finding)) finding.ask('chosen');
     for (const pursuit of this.#secrets.pursuits) if (pursuit.isDue) void this.#run(pursuit, this.#stopped.signal);
   }
 

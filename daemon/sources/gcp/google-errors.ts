@@ -1,5 +1,5 @@
 import type { DaemonErrorCode } from '../../../schemas/errors.ts';
-import { DaemonError, systemCode } from '../../model/errors.ts';
+import { DaemonError } from '../../model/errors.ts';
 
 /** The gRPC status codes that are told apart here; the list is gRPC's own, `google.rpc.Code`. */
 export const grpcStatus = {
@@ -43,28 +43,11 @@ export function explainGoogle(
 ): DaemonError {
   if (error instanceof DaemonError) return error;
   const status = statusOf(error);
-  const known = isCredentialProblem(error) ? credentialsMissing : status === 'UNKNOWN' ? undefined : told[status];
+  const known = status === 'UNKNOWN' ? undefined : told[status];
   if (known) return new DaemonError(known.code, known.what, { subject, mend: known.mend, systemCode: status });
   return new DaemonError(otherwise, `Google answers ${status}`, {
     subject,
     mend: 'it is tried again by itself',
     systemCode: status,
   });
-}
-
-const credentialsMissing: Told = {
-  code: 'credentials_missing',
-  what: 'there are no Google credentials that work',
-  mend: 'run `gcloud auth application-default login`, set GOOGLE_APPLICATION_CREDENTIALS, or give the machine or pod a service account',
-};
-
-/** Google's auth library throws plain errors before any call is made; a call that was made has a status. */
-function isCredentialProblem(error: unknown): boolean {
-  if (statusOf(error) === 'UNAUTHENTICATED') return true;
-  // Node's permission model lets the library look for none.
-  if (systemCode(error) === 'ERR_ACCESS_DENIED') return true;
-  const { code, message = '' } = (error ?? {}) as { code?: unknown; message?: string };
-  return (
-    typeof code !== 'number' && /credential|metadata server|ENOENT.*json|invalid_grant|invalid_rapt/i.test(message)
-  );
 }

@@ -1,6 +1,7 @@
 import { Duration, type Message, PubSub, type Subscription } from '@google-cloud/pubsub';
 import { DaemonError } from '../../model/errors.ts';
 import type { Endpoint, NotificationOptions } from '../../ops/gcp-options.ts';
+import { GoogleCredentials } from './google-credentials.ts';
 import { explainGoogle, type GrpcStatus, statusOf, type Told } from './google-errors.ts';
 
 export interface PubsubSubscriptionParts {
@@ -9,6 +10,8 @@ export interface PubsubSubscriptionParts {
   readonly endpoint?: Endpoint;
   /** What tells this daemon from every other one, for the name of a subscription of its own. */
   readonly name: string;
+  /** Proved before the first call; a loopback endpoint asks for none. */
+  readonly credentials?: GoogleCredentials;
 }
 
 export interface SubscriptionListener {
@@ -36,21 +39,18 @@ const closeWithinS = 2;
 export class PubsubSubscription {
   readonly name: string;
   readonly #parts: PubsubSubscriptionParts;
-  readonly #pubsub: PubSub;
+  readonly #credentials: GoogleCredentials;
   readonly #isOwn: boolean;
+  #pubsub: PubSub | undefined;
   #open: Subscription | undefined;
 
   constructor(parts: PubsubSubscriptionParts) {
     const { project, notifications, endpoint, name } = parts;
     this.#parts = parts;
+    this.#credentials = parts.credentials ?? new GoogleCredentials();
     this.#isOwn = notifications.subscription === 'auto';
     this.name = this.#isOwn ? `projects/${project}/subscriptions/${name}` : notifications.subscription;
     if (endpoint?.isLoopback) process.env.METADATA_SERVER_DETECTION = 'none';
-    this.#pubsub = new PubSub({
-      projectId: project,
-      ...channel,
-      ...(endpoint && { apiEndpoint: `${endpoint.host}:${endpoint.port}`, emulatorMode: endpoint.isLoopback }),
-    });
   }
 
   /** Sees to it that the subscription is there and is one to our topic. Throws why it is not. */
@@ -59,7 +59,10 @@ export class PubsubSubscription {
     const found = await this.#topicOf();
     if (found === topic || found === 'not told') return 'found';
     if (!this.#isOwn) throw this.#unfit(found);
-    if (found !== 'missing') await this.#remove();
+    if (found !== 'missing')
+      await this.#remove().catch((error) => {
+        throw this.#explain(error, this.name, making);
+      });
     await this.#make(topic);
     return 'made';
   }
@@ -68,7 +71,8 @@ export class PubsubSubscription {
   async open({ onMessage, onDoubt, onDead }: SubscriptionListener): Promise<void> {
     await this.#close();
     const isLocal = this.#parts.endpoint?.isLoopback;
-    const subscription = this.#pubsub.subscription(this.name, {
+    const pubsub = await this.#client();
+    const subscription = pubsub.subscription(this.name, {
       // The emulator cuts idle streams every 30 to 45 s; messages wait until it is open again.
       streamingOptions: { maxStreams: 1, retryMaxBackoff: Duration.from({ millis: isLocal ? 500 : 5_000 }) },
       closeOptions: { timeout: Duration.from({ seconds: closeWithinS }) },
@@ -90,9 +94,9 @@ export class PubsubSubscription {
   async findTopic(): Promise<void> {
     const { topic } = this.#parts.notifications;
     try {
-      await this.#pubsub.topic(topic).getMetadata(attempt);
+      await (await this.#client()).topic(topic).getMetadata(attempt);
     } catch (error) {
-      throw explainGoogle(error, topic, looking(topic), 'notifications_unavailable');
+      throw this.#explain(error, topic, looking(topic));
     }
   }
 
@@ -107,8 +111,31 @@ export class PubsubSubscription {
   /** Closes the stream, and deletes a subscription of our own. */
   async stop(): Promise<void> {
     await this.#close();
+    if (!this.#pubsub) return;
     if (this.#isOwn && !this.#parts.notifications.keep) await this.#remove().catch(() => {});
     await this.#pubsub.close();
+  }
+
+  async #client(): Promise<PubSub> {
+    const { project, endpoint } = this.#parts;
+    const auth = endpoint?.isLoopback ? undefined : await this.#credentials.ready();
+    this.#pubsub ??= new PubSub({
+      projectId: project,
+      ...channel,
+      ...(auth && { authClient: await auth.getClient() }),
+      ...(endpoint && { apiEndpoint: `${endpoint.host}:${endpoint.port}`, emulatorMode: endpoint.isLoopback }),
+    });
+    return this.#pubsub;
+  }
+
+  #explain(error: unknown, subject: string, told: Partial<Record<GrpcStatus, Told>>): DaemonError {
+    if (statusOf(error) !== 'UNAUTHENTICATED') return explainGoogle(error, subject, told, 'notifications_unavailable');
+    // The client keeps the credentials that it was made with: the next one is made of what is there then.
+    this.#credentials.forget();
+    const pubsub = this.#pubsub;
+    this.#pubsub = undefined;
+    pubsub?.close().catch(() => {});
+    return this.#credentials.refused(subject);
   }
 
   /** Why a subscription that we did not make is none that we can use. */
@@ -130,19 +157,21 @@ export class PubsubSubscription {
 
   async #topicOf(): Promise<string> {
     try {
-      const [metadata] = await this.#pubsub.subscription(this.name).getMetadata(attempt);
+      const pubsub = await this.#client();
+      const [metadata] = await pubsub.subscription(this.name).getMetadata(attempt);
       return metadata.topic ?? 'not told';
     } catch (error) {
       if (statusOf(error) === 'NOT_FOUND') return 'missing';
       // Reading messages and reading about the subscription are two permissions.
       if (statusOf(error) === 'PERMISSION_DENIED' && !this.#isOwn) return 'not told';
-      throw explainGoogle(error, this.name, making, 'notifications_unavailable');
+      throw this.#explain(error, this.name, making);
     }
   }
 
   async #make(topic: string): Promise<void> {
     try {
-      await this.#pubsub.createSubscription(this.#pubsub.topic(topic), this.name.split('/').at(-1)!, {
+      const pubsub = await this.#client();
+      await pubsub.createSubscription(pubsub.topic(topic), this.name.split('/').at(-1)!, {
         messageRetentionDuration: { seconds: retentionS },
         expirationPolicy: { ttl: { seconds: expiryS } },
         ackDeadlineSeconds: 10,
@@ -151,13 +180,13 @@ export class PubsubSubscription {
       });
     } catch (error) {
       if (statusOf(error) === 'ALREADY_EXISTS') return;
-      if (statusOf(error) !== 'NOT_FOUND') throw explainGoogle(error, this.name, making, 'notifications_unavailable');
-      throw explainGoogle(error, topic, looking(topic), 'notifications_unavailable');
+      if (statusOf(error) !== 'NOT_FOUND') throw this.#explain(error, this.name, making);
+      throw this.#explain(error, topic, looking(topic));
     }
   }
 
   async #remove(): Promise<void> {
-    await this.#pubsub.subscription(this.name).delete(attempt);
+    await this.#pubsub!.subscription(this.name).delete(attempt);
   }
 }
 

@@ -16,7 +16,7 @@ export interface SecretPayload {
 /**
  * What is asked of Secret Manager. Each call is one attempt with a deadline of its own; retrying is the caller's part.
  * Fails with `DaemonError`: `secret_unavailable` and `secret_corrupt` may pass by themselves, `secret_not_found`,
- * `secret_forbidden`, `secret_disabled`, `credentials_missing` and `secret_refused` will not.
+ * `secret_forbidden`, `secret_disabled`, `google_credentials` and `secret_refused` will not.
  */
 export interface SecretManager {
   /** A version by number, by alias, or `latest`. Only reading by number is strongly consistent. */

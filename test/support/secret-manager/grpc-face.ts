@@ -26,14 +26,24 @@ type Message = any;
 
 const protos = createRequire(import.meta.url).resolve('@google-cloud/secret-manager/build/protos/protos.json');
 
+/** How it lets callers in. */
+export interface GrpcAccess {
+  readonly credentials: ServerCredentials;
+  /** Whether the `authorization` of a call is one that may be answered. */
+  readonly mayCall: (authorization: string | undefined) => boolean;
+}
+
 /** A gRPC server for what Google's protos describe, on a port of the loopback. Returns what stops it. */
-export async function serveGrpc(store: SecretStore, port: number): Promise<{ port: number; stop(): Promise<void> }> {
+export async function serveGrpc(
+  store: SecretStore,
+  port: number,
+  access: GrpcAccess = { credentials: ServerCredentials.createInsecure(), mayCall: () => true },
+): Promise<{ port: number; stop(): Promise<void> }> {
   const server = new Server({ 'grpc.max_receive_message_length': 1024 * 1024 });
-  server.addService(serviceOf(JSON.parse(readFileSync(protos, 'utf8'))), handlers(store));
+  const { mayCall } = access;
+  server.addService(serviceOf(JSON.parse(readFileSync(protos, 'utf8'))), guarded(handlers(store), mayCall));
   const bound = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, at) =>
-      error ? reject(error) : resolve(at),
-    );
+    server.bindAsync(`127.0.0.1:${port}`, access.credentials, (error, at) => (error ? reject(error) : resolve(at)));
   });
   return {
     port: bound,
@@ -47,6 +57,20 @@ function serviceOf(json: Message): ServiceDefinition {
   const definition = fromJSON(json, { longs: String, enums: String, defaults: true, oneofs: true });
   const root: Message = loadPackageDefinition(definition);
   return root.google.cloud.secretmanager.v1.SecretManagerService.service;
+}
+
+function guarded(
+  all: Record<string, handleUnaryCall<Message, Message>>,
+  mayCall: GrpcAccess['mayCall'],
+): Record<string, handleUnaryCall<Message, Message>> {
+  const guard =
+    (handle: handleUnaryCall<Message, Message>): handleUnaryCall<Message, Message> =>
+    (call, callback) => {
+      const [authorization] = call.metadata.get('authorization');
+      if (mayCall(authorization?.toString())) handle(call, callback);
+      else callback({ code: status.UNAUTHENTICATED, details: 'Request had invalid authentication credentials.' });
+    };
+  return Object.fromEntries(Object.entries(all).map(([method, handle]) => [method, guard(handle)]));
 }
 
 function handlers(store: SecretStore): Record<string, handleUnaryCall<Message, Message>> {
@@ -68,12 +92,12 @@ function handlers(store: SecretStore): Record<string, handleUnaryCall<Message, M
     }),
     ListSecrets: call(store, 'ListSecrets', (request) => {
       const all = store.listSecrets(request.parent, request.filter);
-      const { page, nextPageToken } = pageOf(all, request);
+      const { page, nextPageToken } = pageOf(all, store.quirks.ignoresPageSize ? {} : request);
       return { secrets: page.map(secretMessage), nextPageToken, totalSize: all.length };
     }),
     ListSecretVersions: call(store, 'ListSecretVersions', (request) => {
       const { secret, versions } = store.listVersions(request.parent, request.filter);
-      const { page, nextPageToken } = pageOf(versions, request);
+      const { page, nextPageToken } = pageOf(versions, store.quirks.ignoresPageSize ? {} : request);
       return {
         versions: page.map((version) => versionMessage({ secret, version })),
         nextPageToken,

@@ -52,6 +52,8 @@ const namePattern = /^projects\/([^/]+)(?:\/locations\/([^/]+))?(?:\/secrets\/([
  * Throws {@link StatusError} with the words of the real one.
  */
 export class SecretStore extends EventEmitter<{ event: [StoreEvent] }> {
+  /** How servers that are not quite Google differ from it. */
+  readonly quirks = { ignoresFilter: false, ignoresPageSize: false };
   readonly faults = new Faults();
   readonly #projects: ReadonlyMap<string, string>;
   readonly #secrets = new Map<string, Secret>();
@@ -83,7 +85,8 @@ export class SecretStore extends EventEmitter<{ event: [StoreEvent] }> {
     return secret;
   }
 
-  listSecrets(parent: string, filter = ''): Secret[] {
+  listSecrets(parent: string, asked = ''): Secret[] {
+    const filter = this.quirks.ignoresFilter ? '' : asked;
     const prefix = `${this.#canonical(parent)}/secrets/`;
     // A filter that makes no sense is refused where there is nothing to filter, too.
     matches(filter, () => undefined);
@@ -151,7 +154,8 @@ export class SecretStore extends EventEmitter<{ event: [StoreEvent] }> {
   }
 
   /** Newest first. */
-  listVersions(parent: string, filter = ''): { secret: Secret; versions: SecretVersion[] } {
+  listVersions(parent: string, asked = ''): { secret: Secret; versions: SecretVersion[] } {
+    const filter = this.quirks.ignoresFilter ? '' : asked;
     const secret = this.getSecret(parent);
     const versions = secret.versions.filter(({ state }) =>
       matches(filter, (field) => (field === 'state' ? state : undefined)),

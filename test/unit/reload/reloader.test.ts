@@ -100,6 +100,8 @@ describe('the reloader', () => {
       clock,
       random: () => 1,
       deadlineMs: 1_000,
+      startWaitMs: 0,
+      onWaiting: () => {},
       minIntervalMs,
       onStart: () => {},
       onEnd,

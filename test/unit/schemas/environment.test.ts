@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { convert, pathOfName } from '../../../schemas/environment.ts';
-import { defaultRuntimeFolder } from '../../../schemas/runtime-folder.ts';
+import { defaultRuntimeFolder, runtimeFolders } from '../../../schemas/runtime-folder.ts';
 
 describe('names and values of an environment', () => {
   for (const [name, path] of [
@@ -29,10 +29,32 @@ describe('names and values of an environment', () => {
   });
 });
 
-describe('the default runtime folder', () => {
-  it('is the first of $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/hotconf and /run/hotconf', () => {
-    expect(defaultRuntimeFolder({ RUNTIME_DIRECTORY: '/run/a:/run/b', XDG_RUNTIME_DIR: '/x' })).equal('/run/a');
-    expect(defaultRuntimeFolder({ XDG_RUNTIME_DIR: '/x' })).equal('/x/hotconf');
-    expect(defaultRuntimeFolder({})).equal('/run/hotconf');
+describe('the folders of sockets', () => {
+  const place = (env: Record<string, string>, uid: number | undefined = 1000) => ({ env, uid, temporary: '/tmp' });
+
+  it("are a service's, root's, or a user's own", () => {
+    const service = { RUNTIME_DIRECTORY: '/run/a:/run/b', XDG_RUNTIME_DIR: '/x' };
+    expect(defaultRuntimeFolder(place(service))).equal('/run/a');
+    expect(defaultRuntimeFolder(place({ XDG_RUNTIME_DIR: '/x' }))).equal('/x/hotconf');
+    expect(defaultRuntimeFolder(place({}))).equal('/tmp/hotconf-1000');
+    // pam_systemd gives root a folder in a login session, and the service has none of that.
+    expect(defaultRuntimeFolder(place({ XDG_RUNTIME_DIR: '/run/user/0' }, 0))).equal('/run/hotconf');
+  });
+
+  it('are all looked through by who looks for a daemon: the project first, up to its package.json', () => {
+    const isThere = (path: string) => path === '/home/me/app/package.json';
+    expect(runtimeFolders(place({ XDG_RUNTIME_DIR: '/x' }), '/home/me/app/src/deep', isThere)).deep.equal([
+      '/home/me/app/src/deep/.hotconf',
+      '/home/me/app/src/.hotconf',
+      '/home/me/app/.hotconf',
+      '/x/hotconf',
+      '/run/hotconf',
+    ]);
+    expect(runtimeFolders(place({ RUNTIME_DIRECTORY: '/run/mine' }, 0), '/srv', isThere)).deep.equal([
+      '/srv/.hotconf',
+      '/run/mine',
+      '/tmp/hotconf-0',
+      '/run/hotconf',
+    ]);
   });
 });
