@@ -121,6 +121,7 @@ describe('the architecture', () => {
       'daemon/sources/gcp/gcp-source.ts': 'a source whose reading goes on in the background',
       'daemon/sources/gcp/secret-manager-client.ts': 'every call with what its failures mean',
       'daemon/sources/file-source.ts': 'the state of files: read, kept, bad, gone',
+      'daemon/sources/gcp/pubsub-subscription.ts': 'every call with what its failures mean',
       'schemas/wire.ts': 'every frame of the protocol',
     };
     for (const file of files) {
