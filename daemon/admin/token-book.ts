@@ -1,8 +1,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { DaemonError, systemCode } from '../model/errors.ts';
+import { type Account, ownAccount } from '../ops/accounts.ts';
 import type { Role, TokenOptions } from '../ops/admin-options.ts';
-import { readSecretFile } from '../ops/key-ring.ts';
+import { readSecretFile, tokenFile } from '../ops/secret-file.ts';
 
 export interface Bearer {
   readonly name: string;
@@ -31,16 +32,23 @@ const mostBytes = 16 * 1024;
 export class TokenBook {
   readonly #files: readonly TokenFile[];
   readonly #onProblem: (problem: string | undefined) => void;
+  readonly #reader: Account;
 
-  constructor(tokens: readonly TokenOptions[], onProblem: (problem: string | undefined) => void) {
+  /** `reader`: who is to read the files, the process itself unless an operator looks for the daemon's user. */
+  constructor(
+    tokens: readonly TokenOptions[],
+    onProblem: (problem: string | undefined) => void,
+    reader: Account = ownAccount(),
+  ) {
     this.#onProblem = onProblem;
+    this.#reader = reader;
     this.#files = tokens.map((options) => ({ options, version: '', tokens: [], problem: undefined }));
   }
 
-  /** Reads all of them. Throws `token_unusable`: better no start than one that nobody can operate. */
+  /** Reads all of them. Throws `token_missing`, `token_unreadable` or `token_unusable`: better no start than one that nobody can operate. */
   open(): void {
     for (const file of this.#files) {
-      refresh(file);
+      refresh(file, this.#reader);
       if (file.problem) throw file.problem;
     }
   }
@@ -55,18 +63,18 @@ export class TokenBook {
   }
 
   #refresh(): void {
-    const changed = this.#files.filter((file) => refresh(file));
+    const changed = this.#files.filter((file) => refresh(file, this.#reader));
     if (changed.length > 0) this.#onProblem(this.#files.find(({ problem }) => problem)?.problem?.message);
   }
 }
 
 /** False when the file is as it was. */
-function refresh(file: TokenFile): boolean {
+function refresh(file: TokenFile, reader: Account): boolean {
   const version = versionOf(file.options.file);
   if (version === file.version) return false;
   file.version = version;
   try {
-    file.tokens = readTokens(file.options);
+    file.tokens = readTokens(file.options, reader);
     file.problem = undefined;
   } catch (error) {
     if (!(error instanceof DaemonError)) throw error;
@@ -86,12 +94,12 @@ function versionOf(path: string): string {
   }
 }
 
-function readTokens({ file, name, role }: TokenOptions): readonly Known[] {
-  const content = readSecretFile(file, 'token_unusable');
+function readTokens({ file, name, role }: TokenOptions, reader: Account): readonly Known[] {
+  const content = readSecretFile(file, tokenFile, reader);
   const refuse = (what: string) =>
     new DaemonError('token_unusable', what, {
       subject: file,
-      mend: `head -c 32 /dev/urandom | base64 > ${file}; chmod 0600 ${file}`,
+      mend: 'one token a line; add one with openssl rand -base64 32',
     });
   if (content.length > mostBytes) throw refuse('is too large for a file of tokens');
   const lines = content.toString('latin1').split(/\r?\n/);

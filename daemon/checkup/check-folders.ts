@@ -1,7 +1,9 @@
-import { accessSync, constants, existsSync, lstatSync, statfsSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { TokenBook } from '../admin/token-book.ts';
-import { systemCode } from '../model/errors.ts';
+import { type Account, accountName, chownTo } from '../ops/accounts.ts';
+import { mayWrite } from '../ops/file-access.ts';
+import { folderProblem } from '../ops/folder-access.ts';
 import { findKeyFile, readKeyRing } from '../ops/key-ring.ts';
 import type { Options } from '../ops/options.ts';
 import { requireShortPath } from '../ops/socket-file.ts';
@@ -11,54 +13,50 @@ import { type Finding, fail, failed, look, ok, warn } from './finding.ts';
 const littleRoomBytes = 64 * 1024 * 1024;
 const mode = (bits: number) => `0${(bits & 0o7777).toString(8)}`;
 
-/** Where sockets, state and keys lie. Makes nothing. */
-export function checkFolders(options: Options, env: NodeJS.ProcessEnv): Finding[] {
+/** Where sockets, state and keys lie, as the daemon's user has to find them. Makes nothing. */
+export function checkFolders(options: Options, env: NodeJS.ProcessEnv, user: Account): Finding[] {
   return [
-    ...look('runtimeDir', () => checkSockets(options)),
-    ...look('stateDir', () => checkState(options)),
+    ...look('runtimeDir', () => checkSockets(options, user)),
+    ...look('stateDir', () => checkFolder('stateDir', options.stateDir, user)),
     ...look('disk', () => checkDisk(options)),
-    ...look('last known good', () => checkKey(options, env)),
-    ...look('tokens', () => checkTokens(options)),
+    ...look('last known good', () => checkKey(options, env, user)),
+    ...look('tokens', () => checkTokens(options, user)),
   ];
 }
 
-function checkSockets(options: Options): Finding[] {
+function checkSockets(options: Options, user: Account): Finding[] {
   const { runtimeDir, views } = options;
   const sockets = [adminSocket(options), ...views.map(({ name }) => viewSocket(options, name))];
   const length = look('sockets', () => {
     for (const path of sockets) requireShortPath(path);
     return ok('sockets', sockets.join(', '));
   });
-  return [checkFolder('runtimeDir', runtimeDir, 0o022), ...length];
+  return [checkFolder('runtimeDir', runtimeDir, user), ...length];
 }
 
-function checkState({ stateDir }: Options): Finding {
-  return checkFolder('stateDir', stateDir, 0o077);
-}
-
-/** A folder that is there is ours and closed to others; one that is not there can be made. */
-function checkFolder(check: string, folder: string, forbidden: number): Finding {
+/** A folder that is there is the daemon's and closed to others; one that is not there can be made. */
+function checkFolder(check: string, folder: string, user: Account): Finding {
   const stats = lstatSync(folder, { throwIfNoEntry: false });
-  const uid = process.getuid?.();
-  if (!stats) return checkParent(check, folder);
-  if (!stats.isDirectory()) return fail(check, `${folder} is a link or no folder`, 'name a real folder');
-  if (stats.uid !== 0 && stats.uid !== uid)
-    return fail(check, `${folder} belongs to uid ${stats.uid}`, `chown ${uid} ${folder}`);
-  if ((stats.mode & forbidden) !== 0)
-    return (forbidden & 0o055) === 0
-      ? fail(check, `${folder} has mode ${mode(stats.mode)}: others may write to it`, `chmod 0750 ${folder}`)
-      : warn(check, `${folder} has mode ${mode(stats.mode)}: others may look into it`, `chmod 0700 ${folder}`);
-  return isWritable(folder)
-    ? ok(check, `${folder}, mode ${mode(stats.mode)}`)
-    : fail(check, `${folder} cannot be written`, `chown ${uid} ${folder}`);
+  if (!stats) return checkParent(check, folder, user);
+  const problem = folderProblem(folder, user);
+  if (problem) return fail(check, `${folder} ${problem.what}`, problem.mend);
+  if (!mayWrite(stats, user))
+    return fail(check, `${folder} cannot be written by ${accountName(user.uid)}`, chownTo(user.uid, folder));
+  if (check === 'stateDir' && (stats.mode & 0o055) !== 0)
+    return warn(check, `${folder} has mode ${mode(stats.mode)}: others may look into it`, `chmod 0700 ${folder}`);
+  return ok(check, `${folder}, mode ${mode(stats.mode)}`);
 }
 
-function checkParent(check: string, folder: string): Finding {
+function checkParent(check: string, folder: string, user: Account): Finding {
   let parent = dirname(folder);
   while (!existsSync(parent)) parent = dirname(parent);
-  return isWritable(parent)
-    ? ok(check, `${folder} will be made`)
-    : fail(check, `${folder} is missing, and ${parent} cannot be written`, `mkdir -p ${folder}, as a user who may`);
+  if (mayWrite(statSync(parent), user)) return ok(check, `${folder} will be made`);
+  const name = accountName(user.uid);
+  return fail(
+    check,
+    `${folder} is missing, and ${name} cannot write to ${parent}`,
+    `install -d -m 0750 -o ${name} ${folder}`,
+  );
 }
 
 function checkDisk({ stateDir }: Options): Finding {
@@ -75,7 +73,7 @@ function checkDisk({ stateDir }: Options): Finding {
       );
 }
 
-function checkKey({ lastKnownGood }: Options, env: NodeJS.ProcessEnv): Finding {
+function checkKey({ lastKnownGood }: Options, env: NodeJS.ProcessEnv, user: Account): Finding {
   const file = findKeyFile('lkg-key', lastKnownGood.keyFile, env);
   if (!file)
     return warn(
@@ -84,31 +82,21 @@ function checkKey({ lastKnownGood }: Options, env: NodeJS.ProcessEnv): Finding {
       'set lastKnownGood.keyFile, or give the systemd credential lkg-key',
     );
   try {
-    const { length } = readKeyRing(file);
+    const { length } = readKeyRing(file, user);
     return ok('last known good', `${length === 1 ? 'one key' : `${length} keys`} in ${file}`);
   } catch (error) {
     return failed('last known good', error);
   }
 }
 
-function checkTokens({ admin }: Options): Finding[] {
+function checkTokens({ admin }: Options, user: Account): Finding[] {
   return (admin.http?.tokens ?? []).map((token) => {
     const check = `token ${token.name}`;
     try {
-      new TokenBook([token], () => {}).open();
+      new TokenBook([token], () => {}, user).open();
       return ok(check, `${token.file}, for the role ${token.role}, mode ${mode(statSync(token.file).mode)}`);
     } catch (error) {
       return failed(check, error);
     }
   });
-}
-
-function isWritable(folder: string): boolean {
-  try {
-    accessSync(folder, constants.W_OK | constants.X_OK);
-    return true;
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return false;
-  }
 }

@@ -6,13 +6,14 @@ import { LayerStore } from '../reload/layer-store.ts';
 import { CandidateMaker } from '../reload/make-candidate.ts';
 import { loadAppSchema } from '../reload/validate-candidate.ts';
 import { createSources } from '../sources/create-sources.ts';
+import { daemonUser } from './daemon-user.ts';
 
 /** How long a source that does not answer is waited for. */
 const patienceMs = 10_000;
 
 /**
- * Loads every source, merges and validates, as a start would, and keeps nothing. Throws a `DaemonError` that says what is
- * wrong. What is only doubtful, such as a file that others may read, goes to the log.
+ * Loads every source, merges and validates, as a start by the daemon's user would, and keeps nothing. Throws a
+ * `DaemonError` that says what is wrong. What is only doubtful, such as a file that others may read, goes to the log.
  */
 export async function tryOutSettings(options: Options, env: NodeJS.ProcessEnv, log: Log): Promise<void> {
   const { schema, validate } = loadAppSchema(options.schema);
@@ -25,6 +26,7 @@ export async function tryOutSettings(options: Options, env: NodeJS.ProcessEnv, l
       clock: systemClock,
       onWatchHealth: () => {},
       instance: () => '',
+      reader: daemonUser(options),
       log,
     }),
   );

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Reports } from '../admin/reports.ts';
+import { daemonUser } from '../checkup/daemon-user.ts';
 import { DaemonError } from '../model/errors.ts';
 import { type ChainReport, verifyChain } from '../observe/audit-chain.ts';
 import { findKeyFile, readKeyRing } from '../ops/key-ring.ts';
@@ -19,13 +20,14 @@ export interface AuditOptions extends SharedOptions {
  * that it wrote. 0 when all is as it was written, 65 when not: the first broken record is named.
  */
 export async function verifyAudit(shared: AuditOptions, io: Io): Promise<number> {
-  const { stateDir } = loadOptions(findOptionsFile(shared.config, io.env), io.env);
+  const options = loadOptions(findOptionsFile(shared.config, io.env), io.env);
+  const { stateDir } = options;
   const keyFile = shared.keyFile ?? findKeyFile('audit-key', undefined, io.env) ?? join(stateDir, 'audit.key');
   if (!existsSync(keyFile)) {
     const mend = 'name the one that the daemon has, such as its credential audit-key: --key-file';
-    throw new DaemonError('key_unusable', 'there is no key here', { subject: keyFile, mend });
+    throw new DaemonError('key_missing', 'there is no key here', { subject: keyFile, mend });
   }
-  const [key] = readKeyRing(keyFile);
+  const [key] = readKeyRing(keyFile, daemonUser(options));
   const written = await lastWritten(shared, stateDir, io);
   const report = verifyChain(stateDir, key!);
   const problem = problemOf(report, written);

@@ -2,8 +2,10 @@ import type { Reports } from '../admin/reports.ts';
 import { checkFolders } from '../checkup/check-folders.ts';
 import { checkMachine } from '../checkup/check-machine.ts';
 import { tryOutSettings } from '../checkup/check-settings.ts';
+import { daemonUser } from '../checkup/daemon-user.ts';
 import { type Finding, failed, ok, warn } from '../checkup/finding.ts';
 import { DaemonError } from '../model/errors.ts';
+import { type Account, accountName } from '../ops/accounts.ts';
 import type { Options } from '../ops/options.ts';
 import { findOptionsFile, loadOptions } from '../ops/options-file.ts';
 import { askDaemon } from './admin-client.ts';
@@ -27,14 +29,22 @@ async function examine(shared: SharedOptions, io: Io): Promise<Finding[]> {
     return [failed('options', error)];
   }
   const { gcp } = options.sources;
+  const user = daemonUser(options);
   return [
     ok('options', `${options.file}, ${options.environment}, hot reload ${options.hotReload ? 'on' : 'off'}`),
     ...checkMachine(options),
-    ...checkFolders(options, io.env),
+    ok('user', judgedFor(user)),
+    ...checkFolders(options, io.env, user),
     ...(await checkSettings(options, io)),
     ...(gcp ? await (await import('../checkup/check-google.ts')).checkGoogle(gcp) : []),
     await checkDaemon(shared, io),
   ];
+}
+
+/** Whoever looks may be somebody else, and what is right for one is wrong for the other. */
+function judgedFor({ uid }: Account): string {
+  const name = accountName(uid);
+  return `what follows is judged for ${name === String(uid) ? `uid ${uid}` : `${name} (uid ${uid})`}, as whom the daemon runs`;
 }
 
 async function checkSettings(options: Options, { env }: Io): Promise<Finding[]> {
@@ -42,7 +52,7 @@ async function checkSettings(options: Options, { env }: Io): Promise<Finding[]> 
   try {
     await tryOutSettings(options, env, (_level, event, message) => {
       const isExposed = event === 'source_file_exposed';
-      const mend = isExposed ? 'chmod 0600 it, and chown it to the daemon' : 'see what it says of that in the log';
+      const mend = isExposed ? 'as it says' : 'see what it says of that in the log';
       doubts.push(warn(isExposed ? 'file modes' : 'sources', message, mend));
     });
     return [...doubts, ok('settings', 'every source can be read, and the schema accepts what they say')];

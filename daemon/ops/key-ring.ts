@@ -1,17 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  constants,
-  existsSync,
-  fstatSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, existsSync, linkSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DaemonError, systemCode } from '../model/errors.ts';
+import { type Account, accountName, ownAccount } from './accounts.ts';
+import { keyFile as kind, readSecretFile } from './secret-file.ts';
 
 /** Secret keys of 32 bytes: the first encrypts, all decrypt. */
 export type KeyRing = readonly Buffer[];
@@ -26,7 +18,7 @@ export function findKeyFile(name: KeyName, keyFile: string | undefined, env: Nod
   return credentialFile(name, env) ?? keyFile;
 }
 
-/** The first key of a file, which is made where it is missing. Throws `key_unusable`. */
+/** The first key of a file, which is made where it is missing. Throws `key_unreadable` or `key_unusable`. */
 export function readOrMakeKey(file: string): Buffer {
   try {
     if (!existsSync(file)) makeKey(file);
@@ -37,11 +29,11 @@ export function readOrMakeKey(file: string): Buffer {
 }
 
 /**
- * Reads a key file: 32 bytes as they are, or lines of base64, one key each. Throws `key_unusable` for a file that is
- * missing, that others may read, or that holds no key; nothing of the content is told.
+ * Reads a key file: 32 bytes as they are, or lines of base64, one key each. Throws `key_missing`, `key_unreadable`, or
+ * `key_unusable` for a file that others may read or that holds no key; nothing of the content is told.
  */
-export function readKeyRing(file: string): KeyRing {
-  const content = readSecretFile(file);
+export function readKeyRing(file: string, reader: Account = ownAccount()): KeyRing {
+  const content = readSecretFile(file, kind, reader);
   if (content.length === keyBytes) return [content];
   const lines = content
     .toString('latin1')
@@ -49,7 +41,8 @@ export function readKeyRing(file: string): KeyRing {
     .map((line) => line.trim());
   const keys = lines.filter(Boolean).map((line) => Buffer.from(line, 'base64'));
   if (keys.length > 0 && keys.every((key) => key.length === keyBytes)) return keys;
-  const mend = `head -c ${keyBytes} /dev/urandom | base64 > ${file}`;
+  // What it should hold may be all that opens what was kept: a new key never goes over an old file.
+  const mend = `put the key back that it held; or move it away, and ${kind.make(file, accountName(reader.uid))}`;
   throw unusable(file, `holds no key: ${keyBytes} random bytes, raw or a line of base64 for each`, mend);
 }
 
@@ -58,9 +51,10 @@ function makeKey(file: string): void {
   const temporary = `${file}.${process.pid}.tmp`;
   try {
     rmSync(temporary, { force: true });
-    // Not `flush`: Node's permission model knows no fsync.
-    writeFileSync(temporary, `${randomBytes(keyBytes).toString('base64')}\n`, { mode: 0o600, flag: 'as' });
-    renameSync(temporary, file);
+    // Made new, so that nothing is followed; not `flush`: Node's permission model knows no fsync.
+    writeFileSync(temporary, `${randomBytes(keyBytes).toString('base64')}\n`, { mode: 0o600, flag: 'ax' });
+    // Where one has come meanwhile, that one stays.
+    linkSync(temporary, file);
   } finally {
     rmSync(temporary, { force: true });
   }
@@ -74,34 +68,6 @@ function credentialFile(name: KeyName, { CREDENTIALS_DIRECTORY: folder }: NodeJS
     return file;
   } catch {
     return undefined;
-  }
-}
-
-/** A file that only its owner may read. Throws `code` where it is not. */
-export function readSecretFile(file: string, code: 'key_unusable' | 'token_unusable' = 'key_unusable'): Buffer {
-  const refuse = (what: string, mend: string) => new DaemonError(code, what, { subject: file, mend });
-  let handle: number;
-  try {
-    // A FIFO must not hold us up.
-    handle = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
-  } catch (error) {
-    const mend = `head -c ${keyBytes} /dev/urandom | base64 > ${file}; chmod 0600 ${file}`;
-    throw refuse(`cannot be read: ${systemCode(error)}`, mend);
-  }
-  try {
-    const stats = fstatSync(handle);
-    const own = process.getuid?.();
-    if (!stats.isFile()) throw refuse('is not a regular file', 'name a file');
-    // systemd gives credentials to the service's user alone, by an ACL that shows as the group's rights.
-    // Kubernetes gives a mounted token to root and the pod's group.
-    const isOurGroups = code === 'token_unusable' && stats.uid === 0 && stats.gid === process.getegid?.();
-    const others = isOurGroups || /\/(lkg|audit|alert)-key$/.test(file) ? 0o037 : 0o077;
-    if ((stats.mode & others) !== 0) throw refuse('can be read by others', `chmod 0600 ${file}`);
-    if (own !== undefined && stats.uid !== 0 && stats.uid !== own)
-      throw refuse(`belongs to uid ${stats.uid}`, `chown it to uid ${own}`);
-    return readFileSync(handle);
-  } finally {
-    closeSync(handle);
   }
 }
 

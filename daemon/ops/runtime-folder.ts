@@ -1,6 +1,8 @@
 import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DaemonError, systemCode } from '../model/errors.ts';
+import { ownAccount } from './accounts.ts';
+import { folderProblem } from './folder-access.ts';
 
 /**
  * Makes the folder of the sockets, or checks the one that is there: a real folder, ours or root's, that nobody else can
@@ -23,20 +25,10 @@ export function prepareRuntimeFolder(folder: string, gids: readonly number[] = [
       mend,
     });
   }
-  const problem = problemOf(folder);
+  const problem = folderProblem(folder, ownAccount());
   if (problem)
     throw new DaemonError('not_permitted', `the runtime folder ${problem.what}`, {
       subject: folder,
       mend: problem.mend,
     });
-}
-
-function problemOf(folder: string): { what: string; mend: string } | undefined {
-  const stat = lstatSync(folder);
-  const uid = process.getuid?.();
-  if (stat.isSymbolicLink()) return { what: 'is a link', mend: 'name the real folder' };
-  if (!stat.isDirectory()) return { what: 'is not a folder', mend: 'choose another runtimeDir' };
-  if (stat.uid !== uid && stat.uid !== 0) return { what: `belongs to uid ${stat.uid}`, mend: `chown it to uid ${uid}` };
-  if ((stat.mode & 0o022) !== 0) return { what: 'can be written by others', mend: 'chmod 0750 it' };
-  return undefined;
 }

@@ -2,8 +2,10 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { DaemonError, systemCode } from '../model/errors.ts';
+import { ownAccount } from './accounts.ts';
+import { folderProblem } from './folder-access.ts';
 
-/** Throws `cannot_create`. */
+/** Makes it, or checks the one that is there. Throws `cannot_create` or `not_permitted`. */
 export function makeStateFolder(folder: string): void {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -14,6 +16,9 @@ export function makeStateFolder(folder: string): void {
       mend,
     });
   }
+  const problem = folderProblem(folder, ownAccount());
+  if (problem)
+    throw new DaemonError('not_permitted', `the state folder ${problem.what}`, { subject: folder, mend: problem.mend });
 }
 
 /** Opens the state folder's database and its lock, which the kernel drops with the process. */

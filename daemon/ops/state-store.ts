@@ -1,5 +1,5 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';
-import { existsSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Delivery, Pin, ReloadRecord, Withdrawn } from '../model/snapshot.ts';
@@ -55,9 +55,11 @@ export class StateStore {
       this.#setting('key', () => randomBytes(32).toString('base64')),
       'base64',
     );
-    writeFileSync(join(folder, 'holder.json'), JSON.stringify({ pid: process.pid, since: new Date().toISOString() }), {
-      mode: 0o600,
-    });
+    // Made new, so that no link is followed that somebody has put there.
+    const holder = join(folder, 'holder.json');
+    rmSync(holder, { force: true });
+    const holds = JSON.stringify({ pid: process.pid, since: new Date().toISOString() });
+    writeFileSync(holder, holds, { mode: 0o600, flag: 'wx' });
   }
 
   get lastCommit(): LastCommit | undefined {

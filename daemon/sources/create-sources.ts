@@ -2,6 +2,7 @@ import type { JsonObject, JsonValue } from '../../schemas/json.ts';
 import { leavesOf } from '../../schemas/patch.ts';
 import { valueAt } from '../../schemas/paths.ts';
 import type { AppSchema } from '../model/app-schema.ts';
+import type { Account } from '../ops/accounts.ts';
 import type { Clock } from '../ops/clock.ts';
 import type { Log } from '../ops/log.ts';
 import type { Options } from '../ops/options.ts';
@@ -21,15 +22,18 @@ export interface SourceParts {
   readonly onWatchHealth: () => void;
   /** What tells this daemon from every other one. */
   readonly instance: () => string;
+  /** Who is to read the files, when that is not this process. */
+  readonly reader?: Account;
 }
 
 /** Every source that the options name, lowest priority first. Reads nothing but the process environment. */
 export function createSources(parts: SourceParts): Source[] {
-  const { options, env, schema, redaction, clock, log, onWatchHealth, instance } = parts;
+  const { options, env, schema, redaction, clock, log, onWatchHealth, instance, reader } = parts;
   const { defaults, files, gcp, env: envOptions } = options.sources;
   const { limits, fileModeCheck, reload } = options;
   const lookAgainMs = Math.max(reload.quietMs, 50);
-  const plain = { limits, rescanMs: reload.rescanMs, lookAgainMs, clock, log, onWatchHealth };
+  const times = { rescanMs: reload.rescanMs, lookAgainMs };
+  const plain = { limits, ...times, clock, log, onWatchHealth, ...(reader && { reader }) };
   const secret = { ...plain, modeCheck: fileModeCheck, onParsed: redaction.remember.bind(redaction) };
   const sources: Source[] = [];
   if (defaults) {

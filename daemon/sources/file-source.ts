@@ -6,6 +6,7 @@ import { leavesOf } from '../../schemas/patch.ts';
 import { valueAt } from '../../schemas/paths.ts';
 import { DaemonError } from '../model/errors.ts';
 import type { Layer, LayerPart, SourceKind } from '../model/layer.ts';
+import type { Account } from '../ops/accounts.ts';
 import { type Clock, sleep } from '../ops/clock.ts';
 import type { Log } from '../ops/log.ts';
 import type { FileModeCheck, FileOptions, Limits } from '../ops/options.ts';
@@ -26,6 +27,8 @@ export interface FileSourceParts {
   readonly naming: EnvNaming;
   readonly limits: Limits;
   readonly modeCheck: FileModeCheck;
+  /** Who is to read the files, when that is not this process. */
+  readonly reader?: Account;
   readonly rescanMs: number;
   /** Pause before a file that looks half-written is looked at again. */
   readonly lookAgainMs: number;
@@ -203,10 +206,11 @@ export class FileSource implements Source {
 
   async #read(record: FileRecord, fresh: boolean): Promise<void> {
     const { member } = record;
-    const { limits, modeCheck, naming, onParsed } = this.#parts;
+    const { limits, modeCheck, naming, onParsed, reader } = this.#parts;
     const rules = {
       maxBytes: limits.fileSize,
       modeCheck,
+      ...(reader && { reader }),
       ...(member.path !== member.root.path && { root: member.root.path }),
     };
     const file = await readFile(member.path, rules);

@@ -2,6 +2,8 @@ import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, lstat, open, readlink, realpath, stat } from 'node:fs/promises';
 import { sep } from 'node:path';
 import { DaemonError, systemCode } from '../model/errors.ts';
+import { type Account, accountName, closeTo, ownAccount } from '../ops/accounts.ts';
+import { type Exposure, exposureOf, foldersAbove, mayRead, type Place } from '../ops/file-access.ts';
 
 export interface ReadRules {
   /** Bytes. */
@@ -10,6 +12,8 @@ export interface ReadRules {
   readonly root?: string;
   /** What to do about a file that others could read or that somebody else owns. */
   readonly modeCheck: 'strict' | 'warn' | 'off';
+  /** Who is to read it, when that is not this process: an operator looks for the daemon's user. */
+  readonly reader?: Account;
 }
 
 export interface ReadResult {
@@ -87,7 +91,7 @@ async function check(
   path: string,
   handle: number,
   file: BigIntStats,
-  { root, maxBytes, modeCheck }: ReadRules,
+  { root, maxBytes, modeCheck, reader = ownAccount() }: ReadRules,
 ): Promise<string | undefined> {
   const refuse = (what: string, mend: string) => new DaemonError('source_insecure', what, { subject: path, mend });
   if (!file.isFile()) throw refuse('is not a regular file', 'name a file, not a folder, device, socket or pipe');
@@ -99,28 +103,30 @@ async function check(
       mend: 'raise limits.fileSize or split the file',
     });
   }
+  const stats = { uid: Number(file.uid), gid: Number(file.gid), mode: Number(file.mode) };
+  if (!mayRead(stats, reader)) throw unreadable(path, 'EACCES', reader);
   if (modeCheck === 'off') return undefined;
-  const doubt = await doubtAbout(path, file);
-  if (doubt && modeCheck === 'strict') throw refuse(doubt.what, doubt.mend);
-  return doubt && `${path}: ${doubt.what} (${doubt.mend})`;
+  const exposure = (await foreignLink(path, reader)) ?? (await exposureTo({ path, stats }, handle, reader));
+  if (exposure && modeCheck === 'strict' && !exposure.isOfMount) throw refuse(exposure.what, exposure.mend);
+  return exposure && `${path}: ${exposure.what} (${exposure.mend})`;
+}
+
+async function exposureTo(file: Place, handle: number, reader: Account): Promise<Exposure | undefined> {
+  const folders = await foldersAbove(await openedPath(file.path, handle));
+  return exposureOf(file, folders, { reader, groups: 'any' });
+}
+
+/** Whoever owns a link chooses what it leads to. */
+async function foreignLink(path: string, { uid }: Account): Promise<Exposure | undefined> {
+  const link = await lstat(path);
+  if (!link.isSymbolicLink() || link.uid === 0 || link.uid === uid) return undefined;
+  const what = `is a link of uid ${link.uid}, neither root nor ${accountName(uid)}`;
+  return { what, mend: 'replace it', isOfMount: false };
 }
 
 /** Where the opened file really is. Asking by its name again could be answered for another file. */
 function openedPath(path: string, handle: number): Promise<string> {
   return readlink(`/proc/self/fd/${handle}`).catch(() => realpath(path));
-}
-
-async function doubtAbout(path: string, file: BigIntStats): Promise<{ what: string; mend: string } | undefined> {
-  const uid = BigInt(process.getuid?.() ?? 0);
-  const isTrusted = (owner: bigint) => owner === 0n || owner === uid;
-  if (!isTrusted(file.uid))
-    return { what: `belongs to uid ${file.uid}, neither root nor this daemon`, mend: `chown it to uid ${uid}` };
-  // Whoever owns a link chooses what it leads to.
-  const link = await lstat(path, { bigint: true });
-  if (!isTrusted(link.uid))
-    return { what: `is a link of uid ${link.uid}, neither root nor this daemon`, mend: 'replace it' };
-  if ((file.mode & 0o006n) !== 0n) return { what: 'can be read or written by everybody', mend: 'chmod 600 it' };
-  return undefined;
 }
 
 function staleMount(path: string): DaemonError {
@@ -139,12 +145,11 @@ function explain(error: unknown, path: string): unknown {
       subject: path,
       mend: 'put it back, or run `hotconf reload` to accept that it is gone',
     });
-  return new DaemonError('source_unreadable', `cannot be read: ${code}`, {
-    subject: path,
-    systemCode: code,
-    mend:
-      code === 'ERR_ACCESS_DENIED'
-        ? `start Node with --allow-fs-read=${path}, or its folder`
-        : 'make it readable for this user',
-  });
+  return unreadable(path, code, ownAccount());
+}
+
+function unreadable(path: string, code: string, { uid }: Account): DaemonError {
+  const mend =
+    code === 'ERR_ACCESS_DENIED' ? `start Node with --allow-fs-read=${path}, or its folder` : closeTo(uid, path);
+  return new DaemonError('source_unreadable', `cannot be read: ${code}`, { subject: path, systemCode: code, mend });
 }

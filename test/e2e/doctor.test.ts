@@ -1,10 +1,12 @@
-import { chmodSync, mkdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, chownSync, mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import type { Finding } from '../../daemon/checkup/finding.ts';
 import { canary, expectNoCanary } from '../support/canary.ts';
 import { hotconf, useProcesses } from '../support/daemon-process.ts';
 import { layExample } from '../support/example.ts';
 import { useScratch } from '../support/scratch.ts';
+import { nobodysUid } from '../support/shipped.ts';
 import { useGoogle } from '../support/use-google.ts';
 
 describe('hotconf doctor', function () {
@@ -13,8 +15,9 @@ describe('hotconf doctor', function () {
   const scratch = useScratch();
   const run = useProcesses();
   /** What it finds, and how it ends. */
-  const ask = async (file: string) => {
-    const { code, stdout } = await hotconf(['doctor', '--json', '--config', file]);
+  const ask = async (file: string, more: Record<string, string> = {}) => {
+    const env = { ...process.env, ...more };
+    const { code, stdout } = await hotconf(['doctor', '--json', '--config', file], { env });
     const { well, findings } = JSON.parse(stdout) as { well: boolean; findings: readonly Finding[] };
     expect(code).equal(well ? 0 : 1);
     // Which limits a machine has is its own affair.
@@ -62,6 +65,7 @@ describe('hotconf doctor', function () {
   });
 
   it('says what is wrong, and how to mend it', async () => {
+    scratch().open();
     const file = lay();
     const secret = canary();
     const breakages: readonly [string, () => void, () => void][] = [
@@ -111,6 +115,35 @@ describe('hotconf doctor', function () {
       mend();
     }
     expect((await ask(file)).bad).deep.equal(['warn daemon']);
+  });
+
+  it('judges for the user of the daemon, and advises nothing that takes anything away from it', async function () {
+    if (process.getuid!() !== 0) return this.skip();
+    const file = lay({ admin: {}, fileModeCheck: 'strict' });
+    scratch().open();
+    execFileSync('chown', ['-R', String(nobodysUid), scratch().folder]);
+    const daemon = await run(['start', '--config', file], { uid: nobodysUid }).ready();
+    const { bad, findings } = await ask(file);
+    // Whose socket it is, in a folder where anybody could have made it, only the operator can say.
+    expect(bad).deep.equal(['warn daemon']);
+    expect(findings.at(-1)!.mend).contain('HOTCONF_DAEMON_UID');
+    expect((await ask(file, { HOTCONF_DAEMON_UID: String(nobodysUid) })).bad).deep.equal([]);
+    expect(findings.find(({ check }) => check === 'user')!.message).contain(`uid ${nobodysUid}`);
+    const verified = await hotconf(['audit', 'verify', '--config', file]);
+    expect(verified).include({ code: 0, stderr: '' });
+    await daemon.kill('SIGTERM');
+    // What root makes with a strict umask is root's alone: readable to who looks, and not to the daemon.
+    for (const name of ['lkg.key', 'secrets/app.yaml']) chownSync(scratch().path(name), 0, 0);
+    const { findings: after } = await ask(file);
+    const mends = after.filter(({ verdict }) => verdict === 'fail').map(({ check, mend }) => `${check}: ${mend}`);
+    const advice = (name: string) =>
+      `chown ${nobodysUid} ${scratch().path(name)} && chmod 0600 ${scratch().path(name)}`;
+    expect(mends).deep.equal([`last known good: ${advice('lkg.key')}`, `settings: ${advice('secrets/app.yaml')}`]);
+    const key = readFileSync(scratch().path('lkg.key'), 'utf8');
+    for (const mend of mends) execFileSync('sh', ['-c', mend.replace(/^[^:]*: /, '')]);
+    expect((await ask(file)).bad, 'the advice, followed to the letter').deep.equal(['warn daemon']);
+    expect(readFileSync(scratch().path('lkg.key'), 'utf8'), 'and nothing is lost').equal(key);
+    await run(['start', '--config', file], { uid: nobodysUid }).ready();
   });
 
   it('looks past what it cannot look at', async () => {

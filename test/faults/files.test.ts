@@ -24,6 +24,7 @@ describe('faults of files', () => {
     const url = daemon().canary();
     const path = daemon().scratch.path('secrets/app.yaml');
     rmSync(path, { recursive: true, force: true });
+    chmodSync(daemon().scratch.path('secrets'), 0o755);
     write(`database: { url: ${url} }\n`);
     await until('it recovers', () => config.settings.database.url === url);
     expect(state()).equal('ready');
@@ -130,9 +131,31 @@ describe('faults of files', () => {
   }
 
   it('24: a world-readable file where the check is strict', () =>
-    expectKept('source_insecure', () => chmodSync(daemon().scratch.path('secrets/app.yaml'), 0o644), 'chmod 600').then(
-      () => {},
-    ));
+    expectKept(
+      'source_insecure',
+      () => {
+        daemon().scratch.open();
+        chmodSync(daemon().scratch.path('secrets/app.yaml'), 0o644);
+      },
+      'chmod 0600',
+    ).then(() => {}));
+  it('24: is served where others cannot enter a folder on the way, whatever its own mode', async () => {
+    const config = await (await daemon().start()).connect();
+    daemon().scratch.write('next', 'database: { url: closed }\n', 0o644);
+    renameSync(daemon().scratch.path('next'), daemon().scratch.path('secrets/app.yaml'));
+    await until('it is served', () => config.settings.database.url === 'closed');
+    expect(daemon().logged('source_file_exposed')).length(0);
+  });
+  it('24: a folder that everybody may write to, where the check is strict', () =>
+    expectKept(
+      'source_insecure',
+      () => {
+        daemon().scratch.open();
+        chmodSync(daemon().scratch.path('secrets'), 0o777);
+        daemon().scratch.write('secrets/app.yaml', `database: { url: ${daemon().canary()} }\n`);
+      },
+      'chmod o-w',
+    ).then(() => {}));
   it('24: a file of somebody else', async function () {
     if (process.getuid!() !== 0) return this.skip();
     await expectKept(
@@ -163,6 +186,7 @@ describe('faults of files', () => {
     ).then(() => {}));
   it('24: is only a warning, told once, where the check says so', async () => {
     daemon().options.fileModeCheck = 'warn';
+    daemon().scratch.open();
     const config = await (await daemon().start()).connect();
     for (const url of ['one', 'two']) {
       daemon().scratch.write('next', `database: { url: ${url} }\n`, 0o644);

@@ -134,6 +134,7 @@ describe('faults of the daemon as a process', () => {
       .match(/^hotconf_unexpected_errors_total 2$/m)
       .match(/^config_degraded{reason="unexpected"} 1$/m);
     await daemon.kill('SIGTERM');
+    layExample(scratch(), { reload: { startWait: '1m' } });
     rmSync(scratch().path('secrets'), { recursive: true });
     const starting = run(['start', '--config', file], { env });
     await until('it waits for a source', () => starting.logged('start_waiting').length > 0);

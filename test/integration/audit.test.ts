@@ -129,7 +129,7 @@ describe('the audit log', () => {
     await test().stop();
     renameSync(test().scratch.path('state/audit.key'), test().scratch.path('elsewhere.key'));
     const lost = await verify();
-    expect(lost.code).equal(77);
+    expect(lost.code).equal(66);
     expect(lost.lastWords).contain('--key-file');
     expect((await verify('--key-file', test().scratch.path('elsewhere.key'))).code).equal(0);
   });

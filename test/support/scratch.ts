@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
@@ -20,6 +20,11 @@ export class Scratch {
   /** The text of a file; empty where there is none. */
   read(name: string): string {
     return existsSync(this.path(name)) ? readFileSync(this.path(name), 'utf8') : '';
+  }
+
+  /** Lets everybody in, as into most folders of a system; at first it is its owner's alone. */
+  open(): void {
+    chmodSync(this.folder, 0o755);
   }
 
   remove(): void {

@@ -2,6 +2,7 @@ import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DaemonError, systemCode } from '../../model/errors.ts';
+import { closeTo } from '../../ops/accounts.ts';
 
 const kinds = new Set([
   'service_account',
@@ -71,10 +72,7 @@ function readKeyFile(file: KeyFile): string {
         'put the file there, or name another one',
       );
     const uid = process.getuid?.() ?? 0;
-    const mend =
-      code === 'ERR_ACCESS_DENIED'
-        ? `start Node with --allow-fs-read=${path}`
-        : `chown ${uid} ${path} && chmod 0400 ${path}`;
+    const mend = code === 'ERR_ACCESS_DENIED' ? `start Node with --allow-fs-read=${path}` : closeTo(uid, path);
     throw credentialsProblem(path, `cannot be read: ${code}`, mend, code);
   }
 }
