@@ -21,10 +21,10 @@ import { StopList } from './ops/stop-list.ts';
 import { readVersion } from './ops/version.ts';
 import { CommitGate } from './reload/commit-gate.ts';
 import { describeReloadEnd } from './reload/describe-reload.ts';
-import { Reloader } from './reload/reloader.ts';
+import { loadAppSchema } from './reload/load-app-schema.ts';
+import { Reloader, type RollbackRequest } from './reload/reloader.ts';
 import { SettleWindow } from './reload/settle-window.ts';
 import { SnapshotStore } from './reload/snapshot-store.ts';
-import { loadAppSchema } from './reload/validate-candidate.ts';
 import { describeSessionEvent } from './serve/describe-session-event.ts';
 import { Rollout } from './serve/rollout.ts';
 import { Rotation } from './serve/rotation.ts';
@@ -83,7 +83,8 @@ export class Daemon {
     const { signal } = this.#stop;
     const version = readVersion();
     this.#happenings = new Happenings(log);
-    const { schema, validate } = loadAppSchema(options.schema);
+    const { schema, validate, doubts } = loadAppSchema(options.schema);
+    for (const doubt of doubts) log('warn', 'schema_doubtful', `${options.schema}: ${doubt}`, {});
     const instance = () => this.#state.epoch;
     const onWatchHealth = () => this.#health.setDegraded('watch', watchProblem(this.#sources));
     const sourceParts = { options, env, schema, redaction, clock, log, onWatchHealth, instance };
@@ -139,6 +140,7 @@ export class Daemon {
       clock,
       log,
       onProblem: (problem) => this.#health.setDegraded('last-known-good', problem),
+      onRefused: (problem) => this.#health.setDegraded('last-known-good-refused', problem),
     });
     this.#store = new SnapshotStore({
       lineage: this.#state,
@@ -207,6 +209,7 @@ export class Daemon {
       rollout: this.#rollout,
       pins,
       history: (limit) => this.#state.records(limit),
+      kept: () => this.#keeper.revisions(this.#store.kept),
       clock,
       phase: () => (signal.aborted ? 'stopping' : this.#views.isOpen ? 'serving' : 'starting'),
       auditRecords: () => this.#lookouts.audit.records,
@@ -260,8 +263,8 @@ export class Daemon {
   }
 
   /** Commits the content of an earlier revision as a new one, and pins it. */
-  rollback(to: number, expect: number | undefined, actor: Omit<Actor, 'cause'>): Promise<ReloadOutcome> {
-    return this.#reloader.rollback(to, expect, this.#parts.redaction.cleanActor(actor));
+  rollback(request: RollbackRequest, actor: Omit<Actor, 'cause'>): Promise<ReloadOutcome> {
+    return this.#reloader.rollback(request, this.#parts.redaction.cleanActor(actor), this.#stop.signal);
   }
 
   /** Something failed that no part caught. True where the daemon goes on: it serves a snapshot. */
@@ -346,7 +349,9 @@ export class Daemon {
     const { secretsLoaded } = this.#store;
     for (const { level, event, message, fields } of describeReloadEnd(record, outcome))
       log(level, event, message, { ...fields, environment, secretsLoaded });
-    this.#health.setProblems(this.#reloader.problems());
+    const said = outcome.kind === 'rejected' ? outcome.error.message : undefined;
+    // Before the first snapshot nothing keeps anything.
+    if (this.#store.current) this.#health.setProblems(this.#reloader.problems(), said);
     if (this.#history.add(record)) this.#health.setDegraded('state', undefined);
     this.#happenings.tell({ kind: 'reload', record, outcome });
   }

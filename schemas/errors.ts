@@ -20,6 +20,7 @@ export const daemonErrors = {
   source_too_large: 65,
   source_too_deep: 65,
   source_too_many_keys: 65,
+  source_too_many_values: 65,
   source_too_many_aliases: 65,
   source_not_convertible: 65,
   source_conflict: 65,

@@ -75,14 +75,26 @@ describe('the architecture', () => {
       'prom-client': ['daemon/observe/meters.ts'],
       'p-retry': ['daemon/observe/alert-target.ts', 'daemon/observe/send-alert.ts'],
       commander: ['daemon/commands/command-line.ts'],
-      yaml: ['daemon/commands/get.ts', 'daemon/ops/options-file.ts', 'daemon/sources/parse-yaml.ts'],
-      ajv: ['daemon/ops/options-file.ts', 'daemon/ops/own-schemas.ts', 'daemon/reload/validate-candidate.ts'],
-      'ajv-formats': ['daemon/reload/validate-candidate.ts'],
+      yaml: [
+        'daemon/commands/get.ts',
+        'daemon/ops/options-file.ts',
+        'daemon/sources/parse-yaml.ts',
+        'daemon/sources/line-of-path.ts',
+      ],
+      ajv: [
+        'daemon/ops/options-file.ts',
+        'daemon/ops/own-schemas.ts',
+        'daemon/reload/validate-candidate.ts',
+        'daemon/reload/load-app-schema.ts',
+      ],
+      'ajv-formats': ['daemon/reload/load-app-schema.ts'],
       '@google-cloud/pubsub': ['daemon/sources/gcp/pubsub-subscription.ts'],
       '@google-cloud/secret-manager': ['daemon/sources/gcp/secret-manager-client.ts'],
       'google-gax': ['secret-manager-client', 'google-credentials'].map((name) => `daemon/sources/gcp/${name}.ts`),
       'crc-32': ['daemon/sources/gcp/secret-manager-client.ts'],
-      'p-limit': ['daemon/sources/gcp/metered-manager.ts', 'daemon/observe/alert-target.ts'],
+      'p-limit': ['sources/gcp/metered-manager', 'sources/parser', 'observe/alert-target'].map(
+        (name) => `daemon/${name}.ts`,
+      ),
     };
     const used = imports.filter(({ to }) => !isOwn(to) && !to.startsWith('node:'));
     const packageOf = (to: string) => /^(@[^/]+\/)?[^/]+/.exec(to)![0];
@@ -115,6 +127,8 @@ describe('the architecture', () => {
   it('keeps files short; a longer one says here why', () => {
     const reasons: Readonly<Record<string, string>> = {
       'client/config-client.ts': 'one class with the whole of a fixed interface',
+      'client/link.ts': 'one state machine',
+      'daemon/admin/reports.ts': 'all that the daemon tells about itself',
       'daemon/daemon.ts': 'the composition root',
       'daemon/reload/reloader.ts': 'the pipeline read from top to bottom',
       'daemon/serve/session.ts': 'one state machine',
@@ -126,7 +140,7 @@ describe('the architecture', () => {
     };
     for (const file of files) {
       const lines = sourceOf(file).split('\n').length;
-      expect(lines, file).lessThan(380);
+      expect(lines, file).lessThan(400);
       if (!(file in reasons)) expect(lines, file).at.most(201);
     }
     const short = Object.keys(reasons).filter((file) => sourceOf(file).split('\n').length <= 201);

@@ -1,21 +1,24 @@
 import type { AddressInfo } from 'node:net';
+import { dirname } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { DaemonError } from '../model/errors.ts';
 import type { Happenings, Operator } from '../observe/happenings.ts';
 import type { Meters } from '../observe/meters.ts';
 import { Budget } from '../ops/budget.ts';
 import type { Clock } from '../ops/clock.ts';
+import type { Endpoint } from '../ops/gcp-options.ts';
 import type { Log } from '../ops/log.ts';
 import type { Options } from '../ops/options.ts';
 import type { Redaction } from '../ops/redaction.ts';
+import { prepareRuntimeFolder } from '../ops/runtime-folder.ts';
 import { SocketFile } from '../ops/socket-file.ts';
 import { adminSocket } from '../ops/socket-paths.ts';
 import type { PeerOf } from '../serve/peer.ts';
 import { type ChangeRoutesParts, changeRoutes } from './change-routes.ts';
-import { type Gate, type Refusal, SocketGate, TokenGate } from './gate.ts';
+import { type Gate, OpenGate, type Refusal, SocketGate, TokenGate } from './gate.ts';
 import { createHttpApp } from './http-app.ts';
 import { LiveFeed } from './live-feed.ts';
-import { readRoutes } from './read-routes.ts';
+import { metricsRoutes, readRoutes } from './read-routes.ts';
 import { ReloadLimit } from './reload-limit.ts';
 import { TokenBook } from './token-book.ts';
 
@@ -45,6 +48,7 @@ export class AdminServer {
   readonly #refusals: Budget;
   readonly #local: FastifyInstance;
   readonly #tcp: FastifyInstance | undefined;
+  readonly #metrics: FastifyInstance | undefined;
   readonly #tokens: TokenBook | undefined;
 
   constructor(parts: AdminServerParts) {
@@ -52,19 +56,20 @@ export class AdminServer {
     this.#parts = parts;
     this.#refusals = new Budget(clock, refusalsAMinute);
     const limit = new ReloadLimit(options.admin.rateLimit);
-    const routes = (app: FastifyInstance) => {
+    const routes = (limited: ReloadLimit | undefined) => (app: FastifyInstance) => {
       const feed = new LiveFeed({ clock, clean: (value) => redaction.cleanValue(value) });
       this.#feeds.push(feed);
       readRoutes(app, { ...parts, feed });
-      changeRoutes(app, { ...parts, limit });
+      changeRoutes(app, { ...parts, limit: limited });
     };
-    this.#local = this.#app(new SocketGate(peerOf), routes);
+    this.#local = this.#app(new SocketGate(peerOf), routes(undefined));
     const bind = (temporary: string) => this.#local.server.close().listen({ path: temporary });
     this.file = new SocketFile(adminSocket(options), { mode: 0o600 }, bind);
-    const { http } = options.admin;
+    const { http, metrics } = options.admin;
+    if (metrics) this.#metrics = this.#app(new OpenGate(), (app) => metricsRoutes(app, parts));
     if (!http) return;
     this.#tokens = new TokenBook(http.tokens, onTokenProblem);
-    this.#tcp = this.#app(new TokenGate(this.#tokens, http.listen), routes);
+    this.#tcp = this.#app(new TokenGate(this.#tokens, http.listen), routes(limit));
   }
 
   /** Throws `token_unusable` or `address_unusable`. */
@@ -73,8 +78,13 @@ export class AdminServer {
     this.#tokens?.open();
     for (const feed of this.#feeds) happenings.follow((happening) => feed.observe(happening));
     await this.#local.ready();
+    const folder = dirname(this.file.path);
+    const { options } = this.#parts;
+    if (folder !== options.runtimeDir) prepareRuntimeFolder(folder);
     await this.file.publish();
-    if (this.#tcp) await this.#listen(this.#tcp);
+    const { http, metrics } = options.admin;
+    if (this.#tcp) await this.#listen(this.#tcp, http!.listen, 'http');
+    if (this.#metrics) await this.#listen(this.#metrics, metrics!, 'metrics');
   }
 
   async stop(): Promise<void> {
@@ -82,7 +92,7 @@ export class AdminServer {
     this.file[Symbol.dispose]();
     // Fastify does not know that its server listens, and would wait for who never ends a request.
     this.#local.server.closeAllConnections();
-    await Promise.all([this.#local.close(), this.#tcp?.close()]);
+    await Promise.all([this.#local.close(), this.#tcp?.close(), this.#metrics?.close()]);
   }
 
   #app(gate: Gate, routes: (app: FastifyInstance) => void): FastifyInstance {
@@ -102,9 +112,8 @@ export class AdminServer {
     happenings.tell({ kind: 'refusal', why: code, status, by, route });
   }
 
-  async #listen(app: FastifyInstance): Promise<void> {
+  async #listen(app: FastifyInstance, { host, port }: Endpoint, face: 'http' | 'metrics'): Promise<void> {
     const { options, log } = this.#parts;
-    const { host, port } = options.admin.http!.listen;
     try {
       await app.listen({ host, port });
     } catch (error) {
@@ -112,14 +121,12 @@ export class AdminServer {
       const mend = code === 'EADDRINUSE' ? 'stop what listens there, or choose another port' : 'choose another address';
       throw new DaemonError('address_unusable', `cannot listen on ${host}:${port}: ${code}`, {
         subject: options.file,
-        path: 'admin.http.listen',
+        path: `admin.${face}.listen`,
         mend,
       });
     }
     const { port: listening } = app.server.address() as AddressInfo;
-    log('info', 'admin_http_ready', `operators with a token reach http://${host}:${listening}`, {
-      host,
-      port: listening,
-    });
+    const who = face === 'http' ? 'operators with a token reach' : 'metrics and probes are at';
+    log('info', `admin_${face}_ready`, `${who} http://${host}:${listening}`, { host, port: listening });
   }
 }

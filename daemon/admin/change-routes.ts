@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { RotationResult } from '../../schemas/wire.ts';
 import type { Actor, ReloadOutcome } from '../model/snapshot.ts';
 import type { Preview } from '../reload/commit-gate.ts';
+import type { RollbackRequest } from '../reload/reloader.ts';
 import type { RotationRequest } from '../serve/rotation.ts';
 import { type OperateParts, operate, outcomeOfRotation } from './operate.ts';
 import type { ReloadLimit } from './reload-limit.ts';
@@ -9,11 +10,12 @@ import type { Reports } from './reports.ts';
 
 export interface ChangeRoutesParts extends OperateParts {
   readonly reports: Reports;
-  readonly limit: ReloadLimit;
+  /** `undefined` where operators are not limited: on the socket. */
+  readonly limit: ReloadLimit | undefined;
   /** A reload of this kind is under way, and another call would join it. */
   readonly isReloading: (acceptMissing: boolean) => boolean;
   readonly reload: (actor: Actor, acceptMissing: boolean) => Promise<ReloadOutcome>;
-  readonly rollback: (to: number, expect: number | undefined, actor: Omit<Actor, 'cause'>) => Promise<ReloadOutcome>;
+  readonly rollback: (request: RollbackRequest, actor: Omit<Actor, 'cause'>) => Promise<ReloadOutcome>;
   readonly unpin: (actor: Actor) => Promise<ReloadOutcome>;
   readonly preview: () => Promise<Preview>;
   readonly rotate: (request: RotationRequest, actor: Actor) => Promise<RotationResult>;
@@ -31,7 +33,7 @@ const bodyOf = (properties: object, required: readonly string[] = []) =>
 
 const bodies = {
   reload: bodyOf({ reason, dryRun: { type: 'boolean' }, acceptMissing: { type: 'boolean' } }),
-  rollback: bodyOf({ to: revision, expect: revision, reason }, ['to']),
+  rollback: bodyOf({ to: revision, expect: revision, force: { type: 'boolean' }, reason }, ['to']),
   unpin: bodyOf({ reason }),
   rotate: bodyOf(
     {
@@ -61,22 +63,26 @@ export function changeRoutes(app: FastifyInstance, parts: ChangeRoutesParts): vo
       const { dryRun, acceptMissing = false, ...said } = request.body;
       if (dryRun) return reply.send({ status: 'success', message: 'Nothing was changed', ...(await parts.preview()) });
       const by = request.operator!;
-      const task = () => {
-        if (!parts.isReloading(acceptMissing)) limit.take();
-        return parts.reload({ cause: 'operator', by: by.name, ...said }, acceptMissing);
+      const task = async () => {
+        const isJoining = parts.isReloading(acceptMissing);
+        if (!isJoining) limit?.take(by.name);
+        const outcome = await parts.reload({ cause: 'operator', by: by.name, ...said }, acceptMissing);
+        // Who meets an error has to be able to try again.
+        if (!isJoining && outcome.kind === 'rejected') limit?.giveBack(by.name);
+        return outcome;
       };
       const facts = { ...said, ...(acceptMissing && { acceptMissing }) };
       return answered(await operate(parts, { what: 'reload', by, facts, task, outcomeOf }), reply);
     },
   );
-  app.post<{ Body: { to: number; expect?: number; reason?: string } }>(
+  app.post<{ Body: RollbackRequest & { reason?: string } }>(
     '/admin/rollback',
     { schema: bodies.rollback, config },
     async (request, reply) => {
-      const { to, expect, ...said } = request.body;
+      const { to, expect, force, ...said } = request.body;
       const by = request.operator!;
-      const task = () => parts.rollback(to, expect, { by: by.name, ...said });
-      const operation = { what: 'rollback', by, facts: request.body, task, outcomeOf };
+      const task = () => parts.rollback({ to, expect, force }, { by: by.name, ...said });
+      const operation = { what: 'rollback', by, facts: { ...request.body }, task, outcomeOf };
       return answered(await operate(parts, operation), reply);
     },
   );

@@ -67,6 +67,15 @@ export class SocketGate implements Gate {
   }
 }
 
+/** For metrics and probes, which tell names and numbers: whoever can reach the address is let in. */
+export class OpenGate implements Gate {
+  readonly name = 'metrics';
+
+  admit(): Admission {
+    return {};
+  }
+}
+
 /** Loopback TCP: every program and every web page on the host can reach it, so that it asks for a token. */
 export class TokenGate implements Gate {
   readonly name = 'http';

@@ -36,16 +36,24 @@ export function readRoutes(app: FastifyInstance, { reports, meters, feed }: Read
     // Behind a buffering relay an event would come late, and none is allowed anyway.
     return reply.header('content-type', 'text/event-stream; charset=utf-8').send(stream);
   });
-  app.get('/metrics', async (_request, reply) =>
-    reply.header('content-type', meters.contentType).send(await meters.text()),
-  );
-  healthRoutes(app, reports);
+  metricsRoutes(app, { reports, meters });
   const page = readStatusPage();
   app.get('/', { config: { access: 'public' } }, (_request, reply) =>
     reply
       .headers({ 'content-type': 'text/html; charset=utf-8', 'content-security-policy': page.policy })
       .send(page.html),
   );
+}
+
+/** What Prometheus and probes ask for; names and numbers, and no message. */
+export function metricsRoutes(
+  app: FastifyInstance,
+  { reports, meters }: Pick<ReadRoutesParts, 'reports' | 'meters'>,
+): void {
+  app.get('/metrics', async (_request, reply) =>
+    reply.header('content-type', meters.contentType).send(await meters.text()),
+  );
+  healthRoutes(app, reports);
 }
 
 /** Asked by whoever runs the daemon, without a token: they tell no name of a setting, and no message. */

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import type { JsonObject } from '../../schemas/json.ts';
 import { leavesOf } from '../../schemas/patch.ts';
 import { formatPath, overlap, type Path, parsePath, valueAt } from '../../schemas/paths.ts';
@@ -29,6 +30,8 @@ export interface ReportsParts {
   readonly pins: PinKeeper;
   /** Newest first. */
   readonly history: (limit?: number) => readonly ReloadRecord[];
+  /** Revisions that a rollback can go back to. */
+  readonly kept: () => ReadonlySet<number>;
   readonly clock: Clock;
   readonly phase: () => Phase;
   readonly auditRecords: () => number;
@@ -91,6 +94,7 @@ export class Reports {
       ...this.summary(),
       version,
       pid: process.pid,
+      host: hostname(),
       options: options.file,
       state: { ...health.state, reasons: health.reasons },
       ageMs: Math.max(0, clock.wall() - Date.parse(snapshot.committedAt)),
@@ -122,9 +126,16 @@ export class Reports {
     );
   }
 
-  /** Newest first. */
-  history(limit?: number): readonly ReloadRecord[] {
-    return this.#parts.history(limit);
+  /** Newest first. `kept` marks the commit of each revision that a rollback can go back to. */
+  history(limit?: number): readonly (ReloadRecord & { readonly kept?: true })[] {
+    const { history, kept, store } = this.#parts;
+    const open = new Set(kept());
+    open.delete(store.current?.revision ?? 0);
+    const mark = (record: ReloadRecord) => {
+      const isKept = record.outcome === 'committed' && record.epoch === store.epoch && open.delete(record.revision);
+      return isKept ? { ...record, kept: true as const } : record;
+    };
+    return history(limit).map(mark);
   }
 
   /** The settings, or what a view sees of them, with every secret replaced. */

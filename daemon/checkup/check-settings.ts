@@ -1,10 +1,11 @@
+import { DaemonError } from '../model/errors.ts';
 import { systemClock } from '../ops/clock.ts';
 import type { Log } from '../ops/log.ts';
 import type { Options } from '../ops/options.ts';
 import { Redaction } from '../ops/redaction.ts';
 import { LayerStore } from '../reload/layer-store.ts';
+import { loadAppSchema } from '../reload/load-app-schema.ts';
 import { CandidateMaker } from '../reload/make-candidate.ts';
-import { loadAppSchema } from '../reload/validate-candidate.ts';
 import { createSources } from '../sources/create-sources.ts';
 import { daemonUser } from './daemon-user.ts';
 
@@ -16,7 +17,8 @@ const patienceMs = 10_000;
  * `DaemonError` that says what is wrong. What is only doubtful, such as a file that others may read, goes to the log.
  */
 export async function tryOutSettings(options: Options, env: NodeJS.ProcessEnv, log: Log): Promise<void> {
-  const { schema, validate } = loadAppSchema(options.schema);
+  const { schema, validate, doubts } = loadAppSchema(options.schema);
+  for (const doubt of doubts) log('warn', 'schema_doubtful', `${options.schema}: ${doubt}`);
   const layers = new LayerStore(
     createSources({
       options,
@@ -35,8 +37,10 @@ export async function tryOutSettings(options: Options, env: NodeJS.ProcessEnv, l
   const request = { fresh: true, acceptGone: true, acceptMissing: false, ...patience };
   try {
     await layers.load(layers.sourceIds, request, AbortSignal.timeout(deadlineMs));
+    new CandidateMaker({ validate, maxBytes: options.limits.snapshotSize }).make(layers.partsOf(layers.newest));
+  } catch (error) {
+    throw error instanceof DaemonError ? await layers.located(error) : error;
   } finally {
     await layers.close();
   }
-  new CandidateMaker({ validate, maxBytes: options.limits.snapshotSize }).make(layers.partsOf(layers.newest));
 }

@@ -39,11 +39,17 @@ function codeOf(status: number): DaemonErrorCode | undefined {
   return status === 404 || status >= 500 ? 'refused' : undefined;
 }
 
-function send<T>(socketPath: string, path: string, body: unknown): Promise<AdminAnswer<T>> {
+/** One exchange, whatever is answered. Rejects by what the system says. */
+export function send<T>(
+  socketPath: string,
+  path: string,
+  body: unknown,
+  signal?: AbortSignal,
+): Promise<AdminAnswer<T>> {
   const { promise, resolve, reject } = Promise.withResolvers<AdminAnswer<T>>();
   const headers = body === undefined ? {} : { 'content-type': 'application/json' };
   const asked = request(
-    { socketPath, path, method: body === undefined ? 'GET' : 'POST', headers },
+    { socketPath, path, method: body === undefined ? 'GET' : 'POST', headers, ...(signal && { signal }) },
     async (response) => {
       let text = '';
       for await (const chunk of response.setEncoding('utf8')) text += chunk;

@@ -72,6 +72,7 @@ function createProgram(io: Io, setExitCode: (code: number) => void): Command {
     (await import('./watch.ts')).watch({ ...options, paths: args }, io),
   )
     .option('--json', 'one JSON document a line')
+    .option('--changes-only', 'not what was rejected, nor how the sources are')
     .option('--socket <socket>', "the view's socket");
   add('reload', 'reads every source again', async (options) => (await import('./reload.ts')).reload(options, io))
     .option('--reason <text>', 'why, for the history')
@@ -82,6 +83,7 @@ function createProgram(io: Io, setExitCode: (code: number) => void): Command {
     (await import('./rollback.ts')).rollback({ ...options, revision: args[0]! }, io),
   )
     .option('--expect <revision>', 'only when this revision is served now')
+    .option('--force', 'do not ask the programs first')
     .option('--reason <text>', 'why, for the history')
     .option('--json', 'as JSON');
   add('unpin', 'lets the sources flow again', async (options) => (await import('./rollback.ts')).unpin(options, io))
@@ -104,6 +106,11 @@ function createProgram(io: Io, setExitCode: (code: number) => void): Command {
     return (await import('./audit.ts')).verifyAudit(options, io);
   })
     .option('--key-file <file>', "the key, where it is not in the state folder: the daemon's credential audit-key")
+    .option('--json', 'as JSON');
+  add('ready', 'for probes: exit code 0 when programs are served', async (options) =>
+    (await import('./ready.ts')).ready(options, io),
+  )
+    .option('--live', 'when the daemon answers at all')
     .option('--json', 'as JSON');
   add('doctor', 'looks at everything that a daemon needs, and says how to mend it', async (options) =>
     (await import('./doctor.ts')).doctor(options, io),

@@ -26,7 +26,9 @@ export function describeRecord({
   to,
   pinned,
   delivery,
-}: ReloadRecord): string {
+  shadowed,
+  kept,
+}: ReloadRecord & { readonly kept?: true }): string {
   const paths = [...changed, ...removed.map((path) => `-${path}`)];
   const more = paths.length > shownPaths ? ` and ${paths.length - shownPaths} more` : '';
   const what = error?.message ?? paths.slice(0, shownPaths).join(' ') + more;
@@ -36,7 +38,14 @@ export function describeRecord({
     delivery.rejected > 0 && `${delivery.rejected} did not`,
     `last after ${delivery.lastAckMs.toFixed(1)} ms`,
   ];
-  const ends = [what, pinned && 'pinned', programs && `(${programs.filter(Boolean).join(', ')})`].filter(Boolean);
+  const hidden = shadowed?.[0] && `${shadowed[0].path} changed in ${shadowed[0].in}, but ${shadowed[0].by} gives it`;
+  const ends = [
+    what,
+    hidden,
+    pinned && 'pinned',
+    kept && 'kept',
+    programs && `(${programs.filter(Boolean).join(', ')})`,
+  ].filter(Boolean);
   const head = `${localTime(at)}  revision ${revision}  ${outcome.padEnd(9)}  ${why}  ${durationMs.toFixed(1)} ms`;
   return printable(`${head}  ${ends.join('  ')}`.trimEnd());
 }

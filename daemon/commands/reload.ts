@@ -37,7 +37,9 @@ export async function tellReload(options: SharedOptions, io: Io, route: string, 
   const { body } = await askDaemon<ReloadAnswer>(options, io, route, asked);
   if (options.json) printJson(io, body);
   else printLines(io, describe(body));
-  return body.status === 'error' ? 1 : 0;
+  // It is committed, and still not what everybody runs.
+  const isRejected = body.subscribers?.some(({ state, observer }) => state === 'rejected' && !observer);
+  return body.status === 'error' || isRejected ? 1 : 0;
 }
 
 /** Asks the daemon and its programs what a reload would do. `ifInvalid` is the exit code when it would be rejected. */

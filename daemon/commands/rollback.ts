@@ -7,15 +7,18 @@ export interface RollbackOptions extends SharedOptions {
   /** What has to be served now. */
   readonly expect?: string;
   readonly reason?: string;
+  /** Programs that try candidates are not asked. */
+  readonly force?: boolean;
 }
 
 /** Commits the content of an earlier revision as a new one, and pins it until `reload` or `unpin`. */
 export async function rollback(options: RollbackOptions, io: Io): Promise<number> {
-  const { revision, expect, reason } = options;
+  const { revision, expect, reason, force } = options;
   return tellReload(options, io, '/admin/rollback', {
     to: toRevision(revision),
     ...(expect !== undefined && { expect: toRevision(expect) }),
     ...(reason && { reason }),
+    ...(force && { force }),
   });
 }
 

@@ -44,8 +44,9 @@ async function run(shared: SharedOptions, io: Io): Promise<number> {
   const snapshot = await Promise.race([starting, stopped.then(() => undefined)]);
   if (snapshot) {
     const { revision, epoch } = snapshot;
-    log('info', 'daemon_ready', `serving revision ${revision}`, { ...readyFacts(options, daemon), revision, epoch });
-    if (format === 'text' || options.environment === 'development')
+    log('info', 'daemon_ready', `serving revision ${revision}`, { ...readyFacts(options), revision, epoch });
+    log('debug', 'daemon_places', 'where it watches and where it serves', placesOf(options, daemon));
+    if (format === 'text' || options.profile === 'development')
       io.stderr.write(welcomeScreen(options, daemon.reports.summary()));
   }
   const reason = await Promise.race([stopped, daemon.running.then(() => stopped)]);
@@ -57,18 +58,16 @@ async function run(shared: SharedOptions, io: Io): Promise<number> {
   return 0;
 }
 
-function readyFacts(options: Options, daemon: Daemon) {
-  const watching = daemon.reports.summary().sources.flatMap(({ reads }) => reads);
+function readyFacts({ environment, hotReload, file }: Options) {
+  return { environment, hotReload, options: file, pid: process.pid, readyAfterMs: Math.round(performance.now()) };
+}
+
+function placesOf(options: Options, daemon: Daemon) {
   return {
-    environment: options.environment,
-    hotReload: options.hotReload,
-    options: options.file,
-    watching,
+    watching: daemon.reports.summary().sources.flatMap(({ reads }) => reads),
     sockets: {
       ...Object.fromEntries(options.views.map(({ name }) => [name, viewSocket(options, name)])),
       admin: adminSocket(options),
     },
-    pid: process.pid,
-    readyAfterMs: Math.round(performance.now()),
   };
 }

@@ -35,13 +35,14 @@ function describe(status: Status): string[] {
         ]
       : []),
     `${secretsLoaded} secrets, hot reload ${hotReloadEnabled ? 'on' : 'off'}, pid ${status.pid}`,
+    printable(`${status.host}, ${status.options}`),
     '',
     ...table([
       ['SOURCE', 'STATE', 'WATCH', 'READS'],
-      ...status.sources.map(({ id, state, watch, reads }) => [id, state, watch, reads.join(', ')]),
+      ...status.sources.map(({ id, state, watch, reads }) => [id, state, watch, shortened(reads)]),
     ]),
-    ...status.sources.flatMap(({ problem }) =>
-      problem ? [`  ! ${problem.message} (since ${localTime(problem.since)})`] : [],
+    ...status.sources.flatMap(({ id, problem }) =>
+      problem ? [printable(`  ! ${id}: ${problem.message} (since ${localTime(problem.since)})`)] : [],
     ),
     '',
     ...table([
@@ -68,6 +69,11 @@ function describe(status: Status): string[] {
     'LAST RELOADS',
     ...status.lastReloads.map((record) => `  ${describeRecord(record)}`),
   ];
+}
+
+/** The first few; with many secrets it would be one endless cell. */
+function shortened(reads: readonly string[]): string {
+  return reads.length <= 4 ? reads.join(', ') : `${reads.slice(0, 3).join(', ')} and ${reads.length - 3} more`;
 }
 
 function stateOf({ state, rejection, failure, observer, canary }: Status['subscribers'][number]): string {

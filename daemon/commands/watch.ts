@@ -1,15 +1,30 @@
+import { dirname } from 'node:path';
+import type { ConfigClient } from '../../client/config-client.ts';
 import type { Link, Snapshot } from '../../client/types.ts';
-import { overlap, parsePath } from '../../schemas/paths.ts';
+import { overlap, type Path, parsePath } from '../../schemas/paths.ts';
 import { DaemonError } from '../model/errors.ts';
-import { type Io, localTime, printJson, printLines, type SharedOptions } from './io.ts';
+import type { ReloadRecord } from '../model/snapshot.ts';
+import { findAdminSocket } from '../ops/find-daemon.ts';
+import type { Trouble } from '../ops/health.ts';
+import { adminSocketIn } from '../ops/socket-paths.ts';
+import { type Io, localTime, printable, printJson, printLines, type SharedOptions } from './io.ts';
+import { type OperatorEvent, operatorEvents } from './operator-events.ts';
 import { openView } from './view-client.ts';
 
 export interface WatchOptions extends SharedOptions {
   readonly paths: readonly string[];
   readonly socket?: string;
+  /** Not what was rejected, nor how the sources are. */
+  readonly changesOnly?: boolean;
 }
 
-/** Follows changes, a line each, until it is interrupted. Never prints a value. */
+/** One line of what happens; as JSON it is as it stands here. Holds no value. */
+type Line = { readonly kind: string; readonly at: string } & Readonly<Record<string, unknown>>;
+
+/**
+ * Follows changes, a line each, until it is interrupted; for an operator also what was rejected, which sources are stale or
+ * well again, and who went back. Never prints a value.
+ */
 export async function watch(options: WatchOptions, io: Io): Promise<number> {
   const paths = options.paths.map(toPath);
   const config = await openView(options, io);
@@ -17,17 +32,134 @@ export async function watch(options: WatchOptions, io: Io): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
   io.stdout.on('error', () => stop.abort());
   io.stderr.write(`watching from revision ${config.snapshot.revision}; Ctrl-C stops\n`);
-  const tell = (link: Link) => io.stderr.write(link.kind === 'live' ? 'connected again\n' : `stale: ${link.reason}\n`);
-  config.on('link', tell);
-  for await (const snapshot of config.changes({ signal: stop.signal })) {
-    const touched = [...snapshot.changed, ...snapshot.removed].map((text) => parsePath(text) ?? []);
-    if (paths.length > 0 && !touched.some((path) => paths.some((wanted) => overlap(wanted, path)))) continue;
-    if (options.json) printJson(io, lineOf(snapshot));
-    else printLines(io, [textOf(snapshot)]);
-  }
-  config.off('link', tell);
+  const tell = (line: Line, text: string) => {
+    if (options.json) printJson(io, line);
+    else printLines(io, [printable(`${localTime(line.at)}  ${text}`)]);
+  };
+  const onLink = (link: Link) =>
+    io.stderr.write(link.kind === 'live' ? 'connected again\n' : `stale: ${link.reason}\n`);
+  config.on('link', onLink);
+  const operators = { isFollowed: false };
+  await Promise.all([
+    followChanges(config, paths, stop.signal, tell, operators),
+    ...(options.changesOnly ? [] : [followOperators(options, io, paths, stop.signal, tell, operators)]),
+  ]);
+  config.off('link', onLink);
   await config.close();
   return 0;
+}
+
+type Tell = (line: Line, text: string) => void;
+
+/** Whether what operators are told is coming in, too. */
+type Operators = { isFollowed: boolean };
+
+async function followChanges(
+  config: ConfigClient<Record<string, unknown>>,
+  paths: readonly Path[],
+  signal: AbortSignal,
+  tell: Tell,
+  operators: Operators,
+): Promise<void> {
+  for await (const snapshot of config.changes({ signal })) {
+    if (!concerns(paths, [...snapshot.changed, ...snapshot.removed])) continue;
+    // An operator is told of a rollback with who did it, and why.
+    if (snapshot.cause === 'rollback' && operators.isFollowed) continue;
+    const { revision, changed, removed, cause, committedAt } = snapshot;
+    tell(
+      { kind: 'committed', revision, changed, removed, cause, at: committedAt.toISOString() },
+      `revision ${revision}  ${cause}  ${pathsOf(snapshot)}`,
+    );
+  }
+}
+
+async function followOperators(
+  options: WatchOptions,
+  { env }: Io,
+  paths: readonly Path[],
+  signal: AbortSignal,
+  tell: Tell,
+  operators: Operators,
+): Promise<void> {
+  const socket = operatorsSocket(options, env);
+  if (socket === undefined) return;
+  const onFollowing = (isFollowed: boolean) => {
+    operators.isFollowed = isFollowed;
+  };
+  for await (const event of operatorEvents(socket, signal, onFollowing)) {
+    const line = lineOf(event, paths);
+    if (line) tell(...line);
+  }
+}
+
+/** Beside the view's socket where one is named; else wherever the daemon is. `undefined` where this user sees none. */
+function operatorsSocket({ socket, config }: WatchOptions, env: NodeJS.ProcessEnv): string | undefined {
+  const named = socket ?? env.HOTCONF_SOCKET;
+  if (named !== undefined) return adminSocketIn(dirname(named));
+  try {
+    return findAdminSocket({ config, env });
+  } catch (error) {
+    if (error instanceof DaemonError) return undefined;
+    throw error;
+  }
+}
+
+function lineOf({ event, data }: OperatorEvent, paths: readonly Path[]): readonly [Line, string] | undefined {
+  if (event === 'reload') return reloadLine(data, paths);
+  if (event !== 'trouble' && event !== 'recovery') return undefined;
+  const { key, message, since, code } = data as Trouble;
+  const source = /^source:(.*)$/.exec(key)?.[1];
+  const what = source ?? key;
+  const at = event === 'recovery' ? new Date().toISOString() : since;
+  if (event === 'recovery')
+    return [{ kind: 'recovered', ...(source ? { source } : { reason: key }), at }, `recovered  ${what}`];
+  const kind = source ? 'stale' : 'degraded';
+  const facts = source ? { source, code } : { reason: key };
+  return [{ kind, ...facts, message, at: new Date().toISOString() }, `${kind}  ${what}: ${message}`];
+}
+
+function reloadLine(record: ReloadRecord, paths: readonly Path[]): readonly [Line, string] | undefined {
+  const { outcome, revision, at, error, to, by, reason, changed, removed, shadowed = [] } = record;
+  if (
+    outcome === 'rejected' &&
+    concerns(
+      paths,
+      error!.issues.map(({ path }) => path),
+    )
+  ) {
+    const { code, message, issues } = error!;
+    const kept = revision > 0 ? `; revision ${revision} stays` : '';
+    return [{ kind: 'rejected', code, message, issues, revision, at }, `rejected  ${message}${kept}`];
+  }
+  if (outcome === 'committed' && to !== undefined && concerns(paths, [...changed, ...removed])) {
+    const who = [by && `by ${by}`, reason && `"${reason}"`].filter(Boolean).join(' ');
+    const text = `revision ${revision}  rollback to ${to}${who && ` ${who}`}  ${pathsOf(record)}`;
+    return [{ kind: 'rollback', revision, to, by, reason, changed, removed, at }, text];
+  }
+  if (
+    outcome !== 'unchanged' ||
+    shadowed.length === 0 ||
+    !concerns(
+      paths,
+      shadowed.map(({ path }) => path),
+    )
+  )
+    return undefined;
+  const [first] = shadowed;
+  const more = shadowed.length > 1 ? `, and ${shadowed.length - 1} more` : '';
+  const text = `unchanged  ${first!.path} changed in ${first!.in}, but ${first!.by} gives it${more}`;
+  return [{ kind: 'unchanged', shadowed, revision, at }, text];
+}
+
+/** What is not known to be elsewhere is shown. */
+function concerns(wanted: readonly Path[], touched: readonly string[]): boolean {
+  if (wanted.length === 0 || touched.length === 0) return true;
+  const places = touched.map((text) => parsePath(text) ?? []);
+  return places.some((path) => wanted.some((other) => overlap(other, path)));
+}
+
+function pathsOf({ changed, removed }: Pick<Snapshot<unknown>, 'changed' | 'removed'>): string {
+  return [...changed, ...removed.map((path) => `-${path}`)].join(' ');
 }
 
 function toPath(text: string) {
@@ -35,13 +167,4 @@ function toPath(text: string) {
   if (!path)
     throw new DaemonError('usage', `'${text}' is not a path in the settings`, { mend: 'write it like database.url' });
   return path;
-}
-
-function lineOf({ revision, changed, removed, cause, committedAt }: Snapshot<unknown>) {
-  return { revision, changed, removed, cause, at: committedAt.toISOString() };
-}
-
-function textOf({ revision, changed, removed, cause, committedAt }: Snapshot<unknown>): string {
-  const paths = [...changed, ...removed.map((path) => `-${path}`)].join(' ');
-  return `${localTime(committedAt.toISOString())}  revision ${revision}  ${cause}  ${paths}`;
 }

@@ -19,8 +19,15 @@ export function welcomeScreen(options: Options, summary: ReturnType<Reports['sum
     ),
     `  operator  ${shown(adminSocket(options))}`,
     '',
-    '  In a second terminal:   npx hotconf watch',
-    `  Then edit and save a file${secrets ? ` in ${secrets}` : ''}: the change appears there.`,
+    ...(hotReloadEnabled
+      ? [
+          '  In a second terminal:   npx hotconf watch',
+          `  Then edit and save a file${secrets ? ` in ${secrets}` : ''}: the change appears there.`,
+        ]
+      : [
+          '  Hot reload is off: `hotReload: true` in the options file turns it on (CONFIG_HOT_RELOAD beats that).',
+          '  Until then:             npx hotconf reload',
+        ]),
     '  Ctrl-C stops.',
     '',
   ];

@@ -44,6 +44,15 @@ export class DaemonError extends Error {
     return this.facts.issues ?? [{ path: this.facts.path ?? '', keyword: this.code, message: this.message }];
   }
 
+  /** The same failure, whose line is known. */
+  at(line: number): DaemonError {
+    const { subject } = this.facts;
+    if (!subject || !this.message.startsWith(`${subject}: `)) return this;
+    const copy = new DaemonError(this.code, '', { ...this.facts, line });
+    copy.message = `${subject}:${line}${this.message.slice(subject.length)}`;
+    return copy;
+  }
+
   /** The same failure, known to be of one source. */
   ofSource(sourceId: string): DaemonError {
     if (this.facts.sourceId) return this;

@@ -14,6 +14,8 @@ export interface LayerPart {
   readonly settings: JsonObject;
   /** Of its content, where its source counts versions. */
   readonly version?: string;
+  /** Its values are not secret, but for what the schema marks. */
+  readonly isPlain?: boolean;
 }
 
 /** What a source said once. */

@@ -12,11 +12,15 @@ export function winningPart(parts: readonly LayerPart[], path: Path): LayerPart 
 }
 
 /**
- * Secret is what the schema marks so, and every value that does not come from the defaults unless the schema takes it
- * out.
+ * Secret is what the schema marks so, and every value that does not come from the defaults, or from files of which the
+ * options say so, unless the schema takes it out.
  */
 export function isSecret(schema: AppSchema, parts: readonly LayerPart[], path: Path): boolean {
-  return schema.secrecy(path) ?? winningPart(parts, path)?.kind !== 'defaults';
+  return schema.secrecy(path) ?? !isPlain(winningPart(parts, path));
+}
+
+function isPlain(part: LayerPart | undefined): boolean {
+  return part?.kind === 'defaults' || part?.isPlain === true;
 }
 
 /** The settings with every secret value replaced. */

@@ -70,10 +70,19 @@ export interface Delivery {
   readonly lastAckMs: number;
 }
 
+/** A setting that changed in one part and is given by another, so that nothing changes. */
+export interface Shadowed {
+  readonly path: string;
+  /** The part in which it changed. */
+  readonly in: string;
+  /** The part that gives it. */
+  readonly by: string;
+}
+
 /** How one run of the pipeline ended. */
 export type ReloadOutcome =
   | { readonly kind: 'committed'; readonly snapshot: Snapshot }
-  | { readonly kind: 'unchanged'; readonly snapshot: Snapshot }
+  | { readonly kind: 'unchanged'; readonly snapshot: Snapshot; readonly shadowed?: readonly Shadowed[] }
   | { readonly kind: 'rejected'; readonly error: DaemonError };
 
 /** One line of the history. */
@@ -97,6 +106,8 @@ export interface ReloadRecord {
   readonly sinceChangeMs?: number;
   readonly changed: readonly string[];
   readonly removed: readonly string[];
+  /** What changed in a source and is given by another one. */
+  readonly shadowed?: readonly Shadowed[];
   readonly error?: {
     readonly code: string;
     readonly message: string;

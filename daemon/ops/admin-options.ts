@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { DaemonError } from '../model/errors.ts';
+import type { ReadDuration } from './durations.ts';
 import { type Endpoint, endpoint } from './gcp-options.ts';
 
 export type Role = 'viewer' | 'admin';
@@ -15,10 +16,12 @@ export interface TokenOptions {
 
 /** How operators reach the daemon. */
 export interface AdminOptions {
-  /** A name in the runtime folder. */
+  /** A name in the runtime folder, or an absolute path. */
   readonly socket: string;
+  /** Where metrics and probes are answered without a token. */
+  readonly metrics?: Endpoint;
   readonly http?: { readonly listen: Endpoint; readonly tokens: readonly TokenOptions[] };
-  /** Reloads that operators may ask for in a time. */
+  /** Reloads that the bearer of a token may ask for in a time. */
   readonly rateLimit: { readonly reloads: number; readonly perMs: number };
 }
 
@@ -37,18 +40,30 @@ export interface AlertOptions {
 type Document = any;
 
 /** Throws `options_unusable` for an address that others could reach, and for two tokens of one name. */
-export function adminOptions(
-  admin: Document = {},
-  folder: string,
-  file: string,
-  ms: (text: string) => number,
-): AdminOptions {
-  const { socket = 'admin.sock', http, rateLimit = {} } = admin;
+export function adminOptions(admin: Document = {}, folder: string, file: string, ms: ReadDuration): AdminOptions {
+  const { socket = 'admin.sock', http, metrics, rateLimit = {} } = admin;
   return {
     socket,
     ...(http && { http: httpOptions(http, folder, file) }),
-    rateLimit: { reloads: rateLimit.reloads ?? 1, perMs: ms(rateLimit.per ?? '1m') },
+    ...(metrics && { metrics: metricsOptions(metrics, http, file) }),
+    rateLimit: {
+      reloads: rateLimit.reloads ?? 1,
+      perMs: ms('admin.rateLimit.per', rateLimit.per ?? '1m', { least: '1s', most: '24h' }),
+    },
   };
+}
+
+/**
+ * Programs of other users must not be let into the folder that the operator's socket lies in. Throws `options_unusable`.
+ */
+export function requireOwnFolder({ admin = {}, views = {} }: Document, subject: string): void {
+  const shared = Object.entries<Document>(views).find(
+    ([, { mode = '0660', group, allow }]) => group !== undefined || allow !== undefined || mode === '0666',
+  );
+  if (!shared || admin.socket?.startsWith('/')) return;
+  const what = `views.${shared[0]} lets programs of other users into the folder of the operator's socket`;
+  const mend = 'set admin.socket to an absolute path in a folder of its own, such as /run/hotconf-admin/admin.sock';
+  throw new DaemonError('options_unusable', what, { subject, path: 'admin.socket', mend });
 }
 
 export function alertOptions({ webhook, command }: Document = {}, folder: string, file: string): AlertOptions {
@@ -72,6 +87,21 @@ function httpOptions({ listen, tokens }: Document, folder: string, file: string)
     listen: address,
     tokens: tokens.map((token: Document) => ({ ...token, file: resolve(folder, token.file) })),
   };
+}
+
+/** Tokens never go over an address that others reach, so that it cannot be the operators' own. */
+function metricsOptions({ listen }: Document, http: Document | undefined, subject: string): Endpoint {
+  const path = 'admin.metrics.listen';
+  const address = endpoint(listen);
+  if (address.port > 65_535)
+    throw new DaemonError('options_unusable', `there is no port ${address.port}`, {
+      subject,
+      path,
+      mend: 'choose one up to 65535',
+    });
+  if (!http || endpoint(http.listen).port !== address.port || address.port === 0) return address;
+  const what = `port ${address.port} is where operators show their tokens (admin.http.listen)`;
+  throw new DaemonError('options_unusable', what, { subject, path, mend: 'choose another port' });
 }
 
 function webhookOptions(

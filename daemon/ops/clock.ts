@@ -8,13 +8,23 @@ export interface Clock {
   after(ms: number, callback: () => void): () => void;
 }
 
+const longestTimerMs = 2 ** 31 - 1;
+
 /** Real time. Its timers keep no process alive. */
 export const systemClock: Clock = {
   wall: () => Date.now(),
   monotonic: () => performance.now(),
   after(ms, callback) {
-    const timer = setTimeout(callback, ms);
-    timer.unref();
+    let timer: NodeJS.Timeout;
+    const wait = (left: number) => {
+      // A longer timer would fire at once.
+      timer = setTimeout(
+        left > longestTimerMs ? () => wait(left - longestTimerMs) : callback,
+        Math.min(left, longestTimerMs),
+      );
+      timer.unref();
+    };
+    wait(ms);
     return () => clearTimeout(timer);
   },
 };

@@ -1,7 +1,7 @@
 import { formatPath, type Path } from '../../schemas/paths.ts';
 import { DaemonError } from '../model/errors.ts';
 import type { Format } from '../model/format.ts';
-import { parseDuration } from '../model/units.ts';
+import type { ReadDuration } from './durations.ts';
 
 /** Which version of a secret is served. An alias is one that Secret Manager keeps for the secret. */
 export type VersionChoice =
@@ -52,7 +52,12 @@ export interface GcpOptions {
 type Document = any;
 
 /** `sources.gcp` with every default filled in. Throws `options_unusable`. */
-export function gcpOptions(gcp: Document, subject: string, toPath: (text: string) => Path): GcpOptions {
+export function gcpOptions(
+  gcp: Document,
+  subject: string,
+  toPath: (text: string) => Path,
+  ms: ReadDuration,
+): GcpOptions {
   const refuse = (path: string, what: string, mend: string) =>
     new DaemonError('options_unusable', what, { subject, path: `sources.gcp.${path}`, mend });
   if (!gcp.secrets?.length && !gcp.discover)
@@ -81,7 +86,7 @@ export function gcpOptions(gcp: Document, subject: string, toPath: (text: string
     secrets,
     ...(discover && { discover: { ...discover, at: toPath(discover.at) } }),
     ...(notifications && { notifications: notificationOptions(gcp.project, notifications) }),
-    resyncMs: parseDuration(gcp.resync ?? '10m')!,
+    resyncMs: ms('sources.gcp.resync', gcp.resync ?? '10m', { least: '1s', most: '168h' }),
     ...(onRotate && { onRotate }),
     endpoints: {
       ...(endpoints.secretManager && { secretManager: endpoint(endpoints.secretManager) }),

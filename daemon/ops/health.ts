@@ -67,11 +67,13 @@ export class Health {
     return this.troubles.filter(({ key }) => !key.startsWith(sourcePrefix));
   }
 
-  setProblems(problems: ReadonlyMap<string, DaemonError>): void {
+  /** `told`: what a rejected reload has just said, which is not said again. */
+  setProblems(problems: ReadonlyMap<string, DaemonError>, told?: string): void {
     const { log } = this.#parts;
     for (const [sourceId, { code, message }] of problems) {
       if (!this.#set(sourcePrefix + sourceId, message, code)) continue;
-      log('warn', 'source_stale', `${sourceId} keeps its last good values: ${message}`, { sourceId, errorType: code });
+      const why = message === told ? '' : `: ${message}`;
+      log('warn', 'source_stale', `${sourceId} keeps its last good values${why}`, { sourceId, errorType: code });
     }
     for (const key of [...this.#troubles.keys()].filter((name) => name.startsWith(sourcePrefix))) {
       const sourceId = key.slice(sourcePrefix.length);

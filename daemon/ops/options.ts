@@ -3,19 +3,26 @@ import { type Path, parsePath } from '../../schemas/paths.ts';
 import { defaultRuntimeFolder } from '../../schemas/runtime-folder.ts';
 import { DaemonError } from '../model/errors.ts';
 import type { Format } from '../model/format.ts';
-import { parseDuration, parseSize } from '../model/units.ts';
-import { type AdminOptions, type AlertOptions, adminOptions, alertOptions } from './admin-options.ts';
+import { parseSize } from '../model/units.ts';
+import { type AdminOptions, type AlertOptions, adminOptions, alertOptions, requireOwnFolder } from './admin-options.ts';
 import { defaultStateFolder, placeOf } from './default-folders.ts';
+import { durationsOf } from './durations.ts';
+import {
+  type FileModeCheck,
+  type Profile,
+  profileOf,
+  readEnvironment,
+  readHotReload,
+  readModeCheck,
+} from './environment.ts';
 import { type GcpOptions, gcpOptions } from './gcp-options.ts';
 import { type RolloutOptions, rolloutOptions, type ViewOptions, viewOptions } from './view-options.ts';
-
-export type Environment = 'development' | 'staging' | 'production';
-export type FileModeCheck = 'strict' | 'warn' | 'off';
 
 /** Limits on what is read from outside. Sizes in bytes. */
 export interface Limits {
   readonly fileSize: number;
   readonly keys: number;
+  readonly values: number;
   readonly depth: number;
   readonly snapshotSize: number;
   readonly clients: number;
@@ -30,16 +37,19 @@ export interface FileOptions {
   readonly format?: Format;
   readonly at: Path;
   readonly optional: boolean;
+  /** Its values are not secret, but for what the schema marks. */
+  readonly isPlain: boolean;
 }
 
 /** How the daemon is set up, with every default filled in. Paths are absolute, durations in milliseconds. */
 export interface Options {
   readonly file: string;
-  readonly environment: Environment;
+  readonly environment: string;
+  readonly profile: Profile;
   readonly hotReload: boolean;
   readonly schema: string;
   readonly sources: {
-    readonly defaults?: FileOptions;
+    readonly defaults: readonly FileOptions[];
     readonly files: readonly FileOptions[];
     readonly gcp?: GcpOptions;
     readonly env?: {
@@ -84,6 +94,7 @@ type Document = any;
 export function resolveOptions(file: string, document: Document, env: NodeJS.ProcessEnv): Options {
   const folder = dirname(file);
   const environment = readEnvironment(document, env);
+  const profile = document.profile ?? profileOf(environment);
   const inFolder = (path: string) => resolve(folder, path);
   const {
     sources,
@@ -96,25 +107,30 @@ export function resolveOptions(file: string, document: Document, env: NodeJS.Pro
     admin,
     alerts,
   } = document;
-  const ms = (text: string) => parseDuration(text)!;
+  const ms = durationsOf(file);
+  requireOwnFolder(document, file);
+  const defaults = listed(sources.defaults).map((path) => ({ path, secret: false }));
   return {
     file,
     environment,
-    hotReload: readHotReload(document, env, environment),
+    profile,
+    hotReload: readHotReload(document, env, profile),
     schema: inFolder(document.schema),
     sources: {
-      ...(sources.defaults && { defaults: fileOptions({ path: sources.defaults }, file) }),
-      files: (sources.files ?? []).map((entry: Document) => fileOptions(entry, file)),
-      ...(sources.gcp && { gcp: gcpOptions(sources.gcp, file, (path) => settingsPath(path, file)) }),
+      defaults: defaults.map((entry) => fileOptions(entry, file)),
+      files: listed(sources.files).map((entry) =>
+        fileOptions(typeof entry === 'string' ? { path: entry } : entry, file),
+      ),
+      ...(sources.gcp && { gcp: gcpOptions(sources.gcp, file, (path) => settingsPath(path, file), ms) }),
       ...(sources.env && { env: envOptions(sources.env, file) }),
     },
     reload: {
-      quietMs: ms(reload.quiet ?? '50ms'),
-      maxWaitMs: ms(reload.maxWait ?? '500ms'),
-      minIntervalMs: ms(reload.minInterval ?? '0s'),
-      deadlineMs: ms(reload.deadline ?? '30s'),
-      startWaitMs: ms(reload.startWait ?? (environment === 'development' ? '0s' : '30s')),
-      rescanMs: ms(reload.rescan ?? '5s'),
+      quietMs: ms('reload.quiet', reload.quiet ?? '50ms', { most: '1m' }),
+      maxWaitMs: ms('reload.maxWait', reload.maxWait ?? '500ms', { most: '10m' }),
+      minIntervalMs: ms('reload.minInterval', reload.minInterval ?? '0s'),
+      deadlineMs: ms('reload.deadline', reload.deadline ?? '30s', { least: '100ms' }),
+      startWaitMs: ms('reload.startWait', reload.startWait ?? (profile === 'development' ? '0s' : '30s')),
+      rescanMs: ms('reload.rescan', reload.rescan ?? '5s', { least: '1s', most: '24h' }),
       maxRemoved: Number.parseInt(reload.maxRemoved ?? '50%', 10) / 100,
     },
     runtimeDir: document.runtimeDir ? inFolder(document.runtimeDir) : defaultRuntimeFolder(placeOf(env)),
@@ -129,11 +145,12 @@ export function resolveOptions(file: string, document: Document, env: NodeJS.Pro
     admin: adminOptions(admin, folder, file, ms),
     alerts: alertOptions(alerts, folder, file),
     log: { level: log.level ?? 'info', format: log.format ?? 'auto' },
-    fileModeCheck: readModeCheck(document.fileModeCheck ?? 'auto', environment),
+    fileModeCheck: readModeCheck(document.fileModeCheck ?? 'auto', profile),
     peerAuth: document.peerAuth ?? 'preferred',
     limits: {
       fileSize: parseSize(limits.fileSize ?? '1MiB')!,
       keys: limits.keys ?? 20_000,
+      values: limits.values ?? 100_000,
       depth: limits.depth ?? 64,
       snapshotSize: parseSize(limits.snapshotSize ?? '16MiB')!,
       clients: limits.clients ?? 4096,
@@ -142,27 +159,9 @@ export function resolveOptions(file: string, document: Document, env: NodeJS.Pro
   };
 }
 
-function readEnvironment(document: Document, env: NodeJS.ProcessEnv): Environment {
-  const value = env.HOTCONF_ENV || document.environment || 'development';
-  if (['development', 'staging', 'production'].includes(value)) return value;
-  throw new DaemonError('options_unusable', 'is not one of development, staging, production', {
-    subject: 'HOTCONF_ENV',
-  });
-}
-
-function readHotReload(document: Document, env: NodeJS.ProcessEnv, environment: Environment): boolean {
-  const text = env.CONFIG_HOT_RELOAD?.toLowerCase();
-  if (!text) return document.hotReload ?? environment !== 'development';
-  if (['true', '1', 'on', 'yes'].includes(text)) return true;
-  if (['false', '0', 'off', 'no'].includes(text)) return false;
-  throw new DaemonError('options_unusable', 'is not one of true, false, on, off, 1, 0', {
-    subject: 'CONFIG_HOT_RELOAD',
-  });
-}
-
-function readModeCheck(value: FileModeCheck | 'auto', environment: Environment): FileModeCheck {
-  if (value !== 'auto') return value;
-  return environment === 'development' ? 'warn' : 'strict';
+/** One thing, or a list of them. */
+function listed(value: Document | readonly Document[] = []): readonly Document[] {
+  return Array.isArray(value) ? value : [value];
 }
 
 function fileOptions(entry: Document, file: string, format: Format | undefined = entry.format): FileOptions {
@@ -172,6 +171,7 @@ function fileOptions(entry: Document, file: string, format: Format | undefined =
     ...(format && { format }),
     at: entry.at === undefined ? [] : settingsPath(entry.at, file),
     optional: entry.optional ?? false,
+    isPlain: entry.secret === false,
   };
 }
 

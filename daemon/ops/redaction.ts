@@ -5,7 +5,8 @@ import type { Actor } from '../model/snapshot.ts';
 /** Shorter values are too common in ordinary text to be looked for. */
 export const shortestSecret = 6;
 
-const secretKeys = /pass(word|wd|phrase)?|secret|token|api[-_]?key|authorization|cookie|credential|private[-_]?key/i;
+/** Fields whose value is never shown; `secret` is none of them, for it is the name of one that is said there. */
+const secretKeys = /pass(word|wd|phrase)|token|api[-_]?key|authorization|cookie|credential|private[-_]?key|secret.+/i;
 
 /**
  * Takes secrets out of text: every value that a source has served, in the forms in which it may turn up (as it is, in

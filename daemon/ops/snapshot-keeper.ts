@@ -17,6 +17,8 @@ export interface SnapshotKeeperParts {
   readonly log: Log;
   /** What is wrong with what is kept; `undefined` when nothing is. */
   readonly onProblem: (problem: string | undefined) => void;
+  /** Something that was kept is not served: it is of no use any more, until somebody looks. */
+  readonly onRefused: (problem: string) => void;
 }
 
 /** Keeps snapshots on disk where there is a key for them, and says so where there is none. Whatever fails here, the daemon goes on. */
@@ -66,6 +68,11 @@ export class SnapshotKeeper {
     return inMemory.find((snapshot) => snapshot.revision === revision)?.parts ?? this.#disk?.read(revision)?.parts;
   }
 
+  /** The revisions whose parts are at hand. */
+  revisions(inMemory: readonly Snapshot[]): ReadonlySet<number> {
+    return new Set([...inMemory.map(({ revision }) => revision), ...(this.#disk?.revisions ?? [])]);
+  }
+
   save(snapshot: Snapshot): void {
     if (snapshot.revision !== this.#written) this.#disk?.save(snapshot);
     this.#written = undefined;
@@ -79,7 +86,8 @@ export class SnapshotKeeper {
   refuse(error: unknown): void {
     if (!(error instanceof DaemonError)) throw error;
     this.#parts.log('error', 'last_known_good_refused', error.message, { errorType: error.code });
-    this.#parts.onProblem(error.message);
+    if (error.code === 'last_known_good_refused') this.#parts.onRefused(error.message);
+    else this.#parts.onProblem(error.message);
   }
 
   #open(): LastKnownGood | undefined {
@@ -87,7 +95,7 @@ export class SnapshotKeeper {
     const { keyFile, keep } = options.lastKnownGood;
     const file = findKeyFile('lkg-key', keyFile, env);
     if (!file) {
-      const level = options.environment === 'development' ? 'info' : 'warn';
+      const level = options.profile === 'development' ? 'info' : 'warn';
       const mend = 'set lastKnownGood.keyFile, or give the systemd credential lkg-key';
       log(level, 'last_known_good_off', `no key, so nothing is kept for a start while sources are away (${mend})`, {});
       return undefined;

@@ -19,6 +19,7 @@ export class SocketGuard {
   readonly #parts: SocketGuardParts;
   #cancel = () => {};
   #isStopped = false;
+  #told: string | undefined;
 
   constructor(parts: SocketGuardParts) {
     this.#parts = parts;
@@ -41,7 +42,11 @@ export class SocketGuard {
       if (problem) problems.push(problem);
       else log('error', 'socket_restored', `${file.path} was deleted or replaced; it is published again`, {});
     }
-    onProblem(problems.length > 0 ? problems.join('; ') : undefined);
+    const problem = problems.length > 0 ? problems.join('; ') : undefined;
+    if (problem && problem !== this.#told)
+      log('error', 'socket_lost', `a socket was deleted or replaced, and cannot be put back: ${problem}`, {});
+    this.#told = problem;
+    onProblem(problem);
     if (!this.#isStopped) await this.start();
   }
 

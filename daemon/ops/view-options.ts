@@ -1,6 +1,7 @@
 import { DaemonError } from '../model/errors.ts';
 import { PathPatterns } from '../model/path-patterns.ts';
 import { ViewFilter } from '../model/view-filter.ts';
+import type { ReadDuration } from './durations.ts';
 
 /** Who may connect, by account. Root and the daemon's own user always may: they could read it all anyway. */
 export interface AllowOptions {
@@ -64,13 +65,18 @@ export function viewOptions(views: Document, subject: string): readonly ViewOpti
 }
 
 /** `rollout`, with every default filled in; durations are parsed by the caller's `ms`. */
-export function rolloutOptions(rollout: Document, subject: string, ms: (text: string) => number): RolloutOptions {
+export function rolloutOptions(rollout: Document, subject: string, ms: ReadDuration): RolloutOptions {
   const { strategy = 'all', verifyTimeout = '10s', canary = {}, urgent = [] } = rollout;
   const { share = '10%', subscribers = [], bake = '30s', maxRejected = 0 } = canary;
   return {
-    verifyMs: ms(verifyTimeout),
+    verifyMs: ms('rollout.verifyTimeout', verifyTimeout, { least: '10ms' }),
     ...(strategy === 'canary' && {
-      canary: { share: Number.parseInt(share, 10) / 100, subscribers, bakeMs: ms(bake), maxRejected },
+      canary: {
+        share: Number.parseInt(share, 10) / 100,
+        subscribers,
+        bakeMs: ms('rollout.canary.bake', bake, { most: '168h' }),
+        maxRejected,
+      },
     }),
     urgent: compiled(() => new PathPatterns(urgent), subject, 'rollout.urgent'),
   };

@@ -2,6 +2,7 @@ import type { Issue } from '../../schemas/errors.ts';
 import { DaemonError } from '../model/errors.ts';
 import type { LayerPart } from '../model/layer.ts';
 import type { Candidate, Cause, Pin, ReloadOutcome, Snapshot } from '../model/snapshot.ts';
+import { findShadowed } from './find-shadowed.ts';
 import { LossGuard } from './loss-guard.ts';
 import { CandidateMaker } from './make-candidate.ts';
 import { Quarantine, type QuarantineKeeper } from './quarantine.ts';
@@ -82,6 +83,7 @@ export class CommitGate {
   ): Promise<Exclude<ReloadOutcome, { kind: 'rejected' }> & { readonly isHeld: boolean }> {
     const { store, tryOut, pins } = this.#parts;
     const draft = store.draft(this.candidate(parts), cause);
+    const shadowed = draft.isNew || !store.current ? [] : findShadowed(store.current.parts, parts);
     if (draft.isNew) {
       if (!acceptMissing) this.#guard.check(store.current, draft.snapshot);
       if (pins.pin && !endsPin) return { kind: 'unchanged', snapshot: store.current!, isHeld: true };
@@ -90,13 +92,24 @@ export class CommitGate {
     }
     if (signal.aborted) throw new DaemonError('shutting_down', 'the daemon is stopping');
     if (endsPin) pins.pin = undefined;
-    return { kind: draft.isNew ? 'committed' : 'unchanged', snapshot: store.commit(draft), isHeld: false };
+    const snapshot = store.commit(draft);
+    if (draft.isNew) return { kind: 'committed', snapshot, isHeld: false };
+    return { kind: 'unchanged', snapshot, isHeld: false, ...(shadowed.length > 0 && { shadowed }) };
   }
 
   /** Commits what was served before. It is validated again, for the schema may be another one now. */
   passAgain(parts: readonly LayerPart[]): Snapshot {
     const { store } = this.#parts;
     return store.commit(store.draft(this.candidate(parts), 'rollback'));
+  }
+
+  /** As {@link passAgain}, once every program that tries candidates has accepted it. Throws as {@link pass}. */
+  async passAgainVerified(parts: readonly LayerPart[], signal: AbortSignal): Promise<Snapshot> {
+    const { store, tryOut } = this.#parts;
+    const draft = store.draft(this.candidate(parts), 'rollback');
+    if (draft.isNew) judgeTrial(await tryOut(draft.snapshot, signal));
+    if (signal.aborted) throw new DaemonError('shutting_down', 'the daemon is stopping');
+    return store.commit(draft);
   }
 
   /** What would become of these parts; commits nothing. `load` fails where they cannot be read. */

@@ -1,3 +1,4 @@
+import { parsePath } from '../../schemas/paths.ts';
 import { DaemonError } from '../model/errors.ts';
 import type { Layer, LayerPart } from '../model/layer.ts';
 import type { LoadRequest, Source } from '../sources/source.ts';
@@ -97,6 +98,18 @@ export class LayerStore {
       if (newest && isSameParts(newest.parts, layer.parts)) layers.set(id, newest);
     }
     this.accept(layers);
+  }
+
+  /** A failure about a setting that a part gives, with the line of the document, where its source can tell. */
+  async located(error: DaemonError): Promise<DaemonError> {
+    const { subject, path } = error.facts;
+    if (error.code !== 'settings_invalid' || !subject || !path) return error;
+    for (const source of this.#sources) {
+      const isItsOwn = this.#newest.get(source.id)?.parts.some(({ name }) => name === subject);
+      const line = isItsOwn ? await source.lineOf?.(subject, parsePath(path) ?? []) : undefined;
+      if (line !== undefined) return error.at(line);
+    }
+    return error;
   }
 
   /** Remembers why what these sources said is not served. */

@@ -35,6 +35,7 @@ export function recordReload(outcome: ReloadOutcome, actor: Actor, recorded: Rec
     ...(changedAt !== undefined && { sinceChangeMs: roundMs(endedAt - changedAt) }),
     changed: isCommit ? outcome.snapshot.changed : [],
     removed: isCommit ? outcome.snapshot.removed : [],
+    ...(outcome.kind === 'unchanged' && outcome.shadowed && { shadowed: outcome.shadowed }),
     ...(outcome.kind === 'rejected' && { error: factsOf(outcome.error) }),
   };
 }

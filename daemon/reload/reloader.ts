@@ -38,6 +38,15 @@ export interface ReloaderParts {
 
 type Request = LoadRequest & Licence;
 
+/** What an operator wants to go back to. */
+export interface RollbackRequest {
+  readonly to: number;
+  /** Only when this revision is served. */
+  readonly expect?: number | undefined;
+  /** The programs that try candidates are not asked. */
+  readonly force?: boolean | undefined;
+}
+
 /** How long a file may be missing or half-written. */
 const graceMs = 1_000;
 /** How long an automatic reload waits for a source that does not answer: it holds up the others. */
@@ -134,7 +143,11 @@ export class Reloader {
    * Commits the content of an earlier revision as a new one, and pins it. Throws `revision_conflict` when another
    * revision than `expect` is served, and `revision_gone`; a content that the schema refuses is a rejected outcome.
    */
-  rollback(to: number, expect: number | undefined, actor: Omit<Actor, 'cause'>): Promise<ReloadOutcome> {
+  rollback(
+    { to, expect, force }: RollbackRequest,
+    actor: Omit<Actor, 'cause'>,
+    signal: AbortSignal,
+  ): Promise<ReloadOutcome> {
     return this.#exclusive(async () => {
       const { store, partsOf } = this.#parts;
       if (!store.current) throw new DaemonError('not_reachable', 'nothing is served yet');
@@ -147,7 +160,8 @@ export class Reloader {
       if (!parts)
         throw new DaemonError('revision_gone', `revision ${to} is not kept`, { mend: 'see `hotconf history`' });
       return this.#recorded({ ...actor, cause: 'rollback', to }, async () => {
-        const snapshot = this.#parts.gate.passAgain(parts);
+        const { gate } = this.#parts;
+        const snapshot = force ? gate.passAgain(parts) : await gate.passAgainVerified(parts, signal);
         const { by, reason } = actor;
         const since = timestamp(this.#parts.clock);
         this.#parts.pins.pin = { revision: snapshot.revision, to, since, ...(by && { by }), ...(reason && { reason }) };
@@ -301,10 +315,10 @@ export class Reloader {
     const { clock, onStart, onEnd } = this.#parts;
     const startedAt = clock.monotonic();
     onStart(actor, hints);
-    const outcome = await task().catch((thrown): ReloadOutcome => {
+    const outcome = await task().catch(async (thrown): Promise<ReloadOutcome> => {
       // A bug of ours must not take away what is served: it is one more rejected reload, told as what it is.
       const asBug = () => new DaemonError('internal', `a bug: ${(thrown as Error).message}`, { cause: thrown });
-      return { kind: 'rejected', error: thrown instanceof DaemonError ? thrown : asBug() };
+      return { kind: 'rejected', error: thrown instanceof DaemonError ? await this.#layers.located(thrown) : asBug() };
     });
     if (outcome.kind === 'rejected') onRejected(outcome.error);
     const times = { startedAt, endedAt: clock.monotonic(), changedAt };

@@ -36,21 +36,15 @@ export function createSources(parts: SourceParts): Source[] {
   const plain = { limits, ...times, clock, log, onWatchHealth, ...(reader && { reader }) };
   const secret = { ...plain, modeCheck: fileModeCheck, onParsed: redaction.remember.bind(redaction) };
   const sources: Source[] = [];
-  if (defaults) {
-    sources.push(
-      new FileSource({
-        ...plain,
-        id: 'defaults',
-        kind: 'defaults',
-        roots: [defaults],
-        naming: {},
-        modeCheck: 'off',
-        onParsed: (part, settings) => redaction.remember(part, markedSecret(schema, settings)),
-      }),
-    );
+  const marked = (part: string, settings: JsonObject) => redaction.remember(part, markedSecret(schema, settings));
+  if (defaults.length > 0) {
+    const named = { id: 'defaults', kind: 'defaults', naming: {} } as const;
+    sources.push(new FileSource({ ...plain, ...named, roots: defaults, modeCheck: 'off', onParsed: marked }));
   }
   for (const root of files) {
-    sources.push(new FileSource({ ...secret, id: `files:${root.name}`, kind: 'files', roots: [root], naming: {} }));
+    const named = { id: `files:${root.name}`, kind: 'files', naming: {} } as const;
+    const rules = root.isPlain ? ({ ...plain, modeCheck: 'off', onParsed: marked } as const) : secret;
+    sources.push(new FileSource({ ...rules, ...named, roots: [root] }));
   }
   if (gcp) {
     const { onParsed } = secret;
@@ -60,7 +54,7 @@ export function createSources(parts: SourceParts): Source[] {
   return sources;
 }
 
-/** Defaults are not secret, but for what the schema marks. */
+/** What is not secret as a whole, but for what the schema marks. */
 function markedSecret(schema: AppSchema, settings: JsonObject): JsonValue {
   return leavesOf(settings).flatMap((path) => (schema.secrecy(path) === true ? [valueAt(settings, path)!] : []));
 }

@@ -31,6 +31,13 @@ export function unforeseen(error: unknown, subject: string): DaemonError {
   });
 }
 
+/** What was never there cannot be put back, and has left nothing that could be kept. */
+export function inPhase(problem: DaemonError, { settings, member }: FileRecord): DaemonError {
+  if (problem.code !== 'source_missing' || settings !== undefined) return problem;
+  const mend = 'put it there, or say `optional: true` where it may be missing';
+  return new DaemonError('source_missing', 'is missing', { subject: member.name, mend });
+}
+
 export function onlyComments(subject: string): DaemonError {
   const mend = 'run `hotconf reload` if that is meant';
   return new DaemonError('source_empty', 'holds nothing but comments now; its last values are kept', { subject, mend });

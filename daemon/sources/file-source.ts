@@ -3,16 +3,26 @@ import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { isEqual, type JsonObject } from '../../schemas/json.ts';
 import { leavesOf } from '../../schemas/patch.ts';
-import { valueAt } from '../../schemas/paths.ts';
+import { type Path, valueAt } from '../../schemas/paths.ts';
 import { DaemonError } from '../model/errors.ts';
 import type { Layer, LayerPart, SourceKind } from '../model/layer.ts';
 import type { Account } from '../ops/accounts.ts';
 import { type Clock, sleep } from '../ops/clock.ts';
+import type { FileModeCheck } from '../ops/environment.ts';
 import type { Log } from '../ops/log.ts';
-import type { FileModeCheck, FileOptions, Limits } from '../ops/options.ts';
-import { type FileRecord, isUnreadable, mayPass, newProblem, onlyComments, unforeseen } from './file-record.ts';
+import type { FileOptions, Limits } from '../ops/options.ts';
+import {
+  type FileRecord,
+  inPhase,
+  isUnreadable,
+  mayPass,
+  newProblem,
+  onlyComments,
+  unforeseen,
+} from './file-record.ts';
 import { formatOf, listMembers, type Member, memberNamed } from './file-set.ts';
 import { watchFiles } from './file-watch.ts';
+import { lineOfPath } from './line-of-path.ts';
 import type { EnvNaming } from './parse-env.ts';
 import { parseBytes } from './parser.ts';
 import { currentVersion, type ReadResult, readFile } from './read-file.ts';
@@ -196,7 +206,7 @@ export class FileSource implements Source {
     } catch (error) {
       // A failed reading must not hide behind an equal hash when the old content comes back.
       delete record.hash;
-      const problem = error instanceof DaemonError ? error : unforeseen(error, path);
+      const problem = inPhase(error instanceof DaemonError ? error : unforeseen(error, record.member.name), record);
       // Nothing was learnt of the file, so it is as if it had not been read.
       if (problem.code === 'internal') record.version = '';
       record.problem = problem.ofSource(this.id);
@@ -208,6 +218,7 @@ export class FileSource implements Source {
     const { member } = record;
     const { limits, modeCheck, naming, onParsed, reader } = this.#parts;
     const rules = {
+      name: member.name,
       maxBytes: limits.fileSize,
       modeCheck,
       ...(reader && { reader }),
@@ -219,19 +230,28 @@ export class FileSource implements Source {
     const contentHash = hash('sha256', file.bytes);
     if (contentHash === record.hash && !fresh) return;
     const at = member.key === undefined ? member.root.at : [...member.root.at, member.key];
-    const rulesOfContent = { subject: member.path, depth: limits.depth, keys: limits.keys };
+    const rulesOfContent = { subject: member.name, depth: limits.depth, keys: limits.keys, values: limits.values };
     const settings = await parseBytes(file.bytes, {
       format: this.#formatOf(member),
       at,
       naming,
       rules: rulesOfContent,
     });
-    if (settings === 'nothing' && record.settings && !this.#acceptsGone) throw onlyComments(member.path);
+    if (settings === 'nothing' && record.settings && !this.#acceptsGone) throw onlyComments(member.name);
     const read = settings === 'nothing' ? Object.freeze({}) : settings;
     // The same content stays the same object, so that nothing downstream takes it for new.
     if (!record.settings || !isEqual(record.settings, read)) record.settings = read;
     record.hash = contentHash;
     onParsed(member.path, record.settings);
+  }
+
+  async lineOf(part: string, path: Path): Promise<number | undefined> {
+    const { member } = this.#records.values().find((record) => record.member.name === part) ?? {};
+    if (!member) return undefined;
+    const { limits } = this.#parts;
+    const { at, format = formatOf(member.path) } = member.root;
+    const read = await readFile(member.path, { maxBytes: limits.fileSize, modeCheck: 'off' }).catch(() => undefined);
+    return read && format ? lineOfPath(read.bytes.toString(), format, path.slice(at.length)) : undefined;
   }
 
   #formatOf({ path, root }: Member) {
@@ -289,6 +309,7 @@ export class FileSource implements Source {
       kind: this.kind,
       name: member.name,
       settings: settings!,
+      ...(member.root.isPlain && { isPlain: true }),
     }));
     return [...parts, ...(this.#parts.fixed ?? [])];
   }

@@ -1,4 +1,3 @@
-import { parseEnv } from 'node:util';
 import { convert, pathOfName } from '../../schemas/environment.ts';
 import { forbiddenKeys, isObject, type JsonObject, type JsonValue } from '../../schemas/json.ts';
 import { formatPath, type Path } from '../../schemas/paths.ts';
@@ -13,41 +12,6 @@ export interface EnvNaming {
   /** Where given, text is converted to the number or boolean that the schema wants. */
   readonly schema?: AppSchema;
 }
-
-// One assignment, its value in quotes (over several lines, if need be) or bare.
-const assignment =
-  /^[ \t]*(?:export[ \t]+)?([\w.-]+)[ \t]*=[ \t]*(?:'[^']*'|"(?:[^"\\]|\\.)*"|`[^`]*`|[^\n'"`][^\n]*)?[ \t]*(?:#[^\n]*)?$/;
-
-/** The variables of a `.env` text, in order. Throws `source_malformed` for a line that is none, `source_duplicate_key`. */
-export function parseEnvText(text: string, subject: string): Record<string, string> {
-  const lines = text.replaceAll('\r\n', '\n').split('\n');
-  const seen = new Set<string>();
-  for (let i = 0; i < lines.length; ) {
-    const start = i;
-    const line = lines[i++]!;
-    if (/^\s*(#.*)?$/.test(line)) continue;
-    let statement = line;
-    while (!assignment.test(statement) && i < lines.length && opensQuote(statement)) statement += `\n${lines[i++]}`;
-    const name = assignment.exec(statement)?.[1];
-    if (name === undefined)
-      throw new DaemonError('source_malformed', 'is not NAME=value', {
-        subject,
-        line: start + 1,
-        mend: 'quote the value, or start a comment with #',
-      });
-    if (seen.has(name))
-      throw new DaemonError('source_duplicate_key', `${name} is given twice`, {
-        subject,
-        line: start + 1,
-        mend: 'keep one of them',
-      });
-    seen.add(name);
-  }
-  const parsed = parseEnv(lines.join('\n'));
-  return Object.fromEntries([...seen].map((name) => [name, parsed[name] ?? '']));
-}
-
-const opensQuote = (statement: string) => /=[ \t]*(['"`])/.test(statement);
 
 /** Variables as settings. Names that the naming does not cover are passed over. */
 export function settingsOfEnv(

@@ -6,6 +6,8 @@ export interface ParseRules {
   readonly subject: string;
   readonly depth: number;
   readonly keys: number;
+  /** Values in all: keys, items of lists, and what aliases stand for. */
+  readonly values: number;
 }
 
 export function forbiddenKey({ subject }: ParseRules, path: string, line?: number): DaemonError {
@@ -16,6 +18,21 @@ export function forbiddenKey({ subject }: ParseRules, path: string, line?: numbe
 export function tooDeep({ subject, depth }: ParseRules, path: Path): DaemonError {
   const facts = { subject, path: formatPath(path.slice(0, 4)), mend: 'nest less, or raise limits.depth' };
   return new DaemonError('source_too_deep', `is nested deeper than limits.depth of ${depth}`, facts);
+}
+
+export function tooManyValues({ subject, values }: ParseRules): DaemonError {
+  return new DaemonError('source_too_many_values', `has more values than limits.values of ${values}`, {
+    subject,
+    mend: 'split the file, write no aliases of aliases, or raise limits.values',
+  });
+}
+
+/** Ciphertext must never be taken for a value. */
+export function encrypted({ subject }: ParseRules): DaemonError {
+  return new DaemonError('source_encrypted', 'is encrypted by SOPS', {
+    subject,
+    mend: 'serve it decrypted (sops decrypt), or take it out of the folder',
+  });
 }
 
 export function tooManyKeys({ subject, keys }: ParseRules): DaemonError {

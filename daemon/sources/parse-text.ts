@@ -2,7 +2,7 @@ import { forbiddenKeys, isObject, type JsonObject, type JsonValue } from '../../
 import { formatPath, type Path } from '../../schemas/paths.ts';
 import { DaemonError } from '../model/errors.ts';
 import { parseJsonText } from './parse-json.ts';
-import { forbiddenKey, type ParseRules, tooDeep, tooManyKeys } from './parse-rules.ts';
+import { encrypted, forbiddenKey, type ParseRules, tooDeep, tooManyKeys, tooManyValues } from './parse-rules.ts';
 import { parseYamlText } from './parse-yaml.ts';
 
 /**
@@ -34,9 +34,13 @@ function inDepth<T>(rules: ParseRules, parse: () => T): T {
 
 function checkTree(root: JsonValue, rules: ParseRules): void {
   let keys = 0;
+  let values = 0;
+  if (isSopsMark((root as JsonObject).sops)) throw encrypted(rules);
   const visit = (value: JsonValue, path: Path): void => {
     if (path.length > rules.depth) throw tooDeep(rules, path);
+    if (++values > rules.values) throw tooManyValues(rules);
     if (typeof value === 'number') checkNumber(value, rules, path);
+    if (isCiphertext(value)) throw encrypted(rules);
     if (Array.isArray(value)) for (const [i, item] of value.entries()) visit(item, [...path, String(i)]);
     if (!isObject(value)) return;
     for (const key of Object.keys(value)) {
@@ -46,6 +50,16 @@ function checkTree(root: JsonValue, rules: ParseRules): void {
     }
   };
   visit(root, []);
+}
+
+/** What SOPS writes beside what it has encrypted: https://getsops.io/docs/#sops-file-format. */
+function isSopsMark(value: JsonValue | undefined): boolean {
+  return isObject(value) && (typeof value.mac === 'string' || typeof value.lastmodified === 'string');
+}
+
+/** A value as SOPS encrypts it. */
+export function isCiphertext(value: JsonValue | undefined): boolean {
+  return typeof value === 'string' && value.startsWith('ENC[AES256_GCM,');
 }
 
 function checkNumber(value: number, { subject }: ParseRules, path: Path): void {

@@ -14,10 +14,9 @@ import {
 import { forbiddenKeys, type JsonValue } from '../../schemas/json.ts';
 import { DaemonError } from '../model/errors.ts';
 import { describeYamlProblem } from '../ops/yaml-problems.ts';
-import { forbiddenKey, type ParseRules, tooDeep } from './parse-rules.ts';
+import { forbiddenKey, type ParseRules, tooDeep, tooManyValues } from './parse-rules.ts';
 
-/** How much more aliases may stand for than what is written, before it is taken for a bomb; and how many there may be. */
-const maxAliasCount = 100;
+/** A text with more is taken for a bomb, whatever they stand for. */
 const maxAliases = 1_000;
 
 /** YAML 1.2, with `<<` merging; `undefined` when there are only comments. Duplicate keys and unknown tags are refused. */
@@ -29,6 +28,8 @@ export function parseYamlText(text: string, rules: ParseRules): JsonValue | unde
     prettyErrors: false,
     logLevel: 'error',
     stringKeys: true,
+    // Without it `!!timestamp`, `!!set`, `!!omap` and `!!binary` would be things that JSON does not know.
+    resolveKnownTags: false,
     merge: true,
     lineCounter,
   } as const;
@@ -57,24 +58,42 @@ export function parseYamlText(text: string, rules: ParseRules): JsonValue | unde
   return toJson(document, rules);
 }
 
+/** Looks at every node, in the order of the text, and counts what each stands for. */
 function checkNodes(document: Document.Parsed, rules: ParseRules, lines: LineCounter): void {
-  const anchors = new Set<string>();
-  const aliases: Alias[] = [];
-  const waiting: unknown[] = [document.contents];
-  for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
-    if (isAlias(node)) aliases.push(node);
-    else if (isNode(node) && node.anchor) anchors.add(node.anchor);
-    if (isMap(node)) {
-      checkMap(node, rules, lines);
-      for (const pair of node.items) waiting.push(pair.value ?? undefined);
-    } else if (isSeq(node)) for (const item of node.items) waiting.push(isPair(item) ? item.value : item);
-  }
-  if (aliases.length > maxAliases) throw tooManyAliases(rules);
-  const unknown = aliases.find(({ source }) => !anchors.has(source));
-  if (unknown === undefined) return;
-  const { line, col } = lines.linePos(unknown.range?.[0] ?? 0);
-  const facts = { subject: rules.subject, line, column: col };
-  throw new DaemonError('source_malformed', describeYamlProblem('BAD_ALIAS'), facts);
+  // What is behind an anchor that is still open has no size yet.
+  const sizes = new Map<string, number | 'open'>();
+  let aliases = 0;
+  const malformed = (node: Alias, what: string) => {
+    const { line, col } = lines.linePos(node.range?.[0] ?? 0);
+    return new DaemonError('source_malformed', what, { subject: rules.subject, line, column: col });
+  };
+  const sizeOfAlias = (alias: Alias): number => {
+    if (++aliases > maxAliases) throw tooManyAliases(rules);
+    const size = sizes.get(alias.source);
+    if (size === undefined) throw malformed(alias, describeYamlProblem('BAD_ALIAS'));
+    if (size === 'open') throw malformed(alias, 'an alias stands inside of what it names');
+    return size;
+  };
+  const sizeOf = (node: unknown): number => {
+    if (isAlias(node)) return sizeOfAlias(node);
+    const anchor = isNode(node) ? node.anchor : undefined;
+    if (anchor) sizes.set(anchor, 'open');
+    const size = 1 + sizeOfContent(node);
+    if (size > rules.values) throw tooManyValues(rules);
+    if (anchor) sizes.set(anchor, size);
+    return size;
+  };
+  const sizeOfContent = (node: unknown): number => {
+    if (isMap(node)) checkMap(node, rules, lines);
+    if (!isMap(node) && !isSeq(node)) return 0;
+    let size = 0;
+    for (const item of node.items) {
+      size += sizeOf(isPair(item) ? (item.value ?? undefined) : item);
+      if (size > rules.values) throw tooManyValues(rules);
+    }
+    return size;
+  };
+  sizeOf(document.contents);
 }
 
 function checkMap(map: YAMLMap, rules: ParseRules, lines: LineCounter): void {
@@ -94,16 +113,16 @@ function checkMap(map: YAMLMap, rules: ParseRules, lines: LineCounter): void {
 
 function toJson(document: Document, rules: ParseRules): JsonValue {
   try {
-    return document.toJS({ maxAliasCount });
+    // How much aliases stand for has been counted.
+    return document.toJS({ maxAliasCount: -1 });
   } catch (error) {
-    throw error instanceof RangeError ? error : tooManyAliases(rules);
+    if (error instanceof RangeError) throw error;
+    const mend = 'let << name a mapping, or a list of them';
+    throw new DaemonError('source_malformed', 'what is merged by << is no mapping', { subject: rules.subject, mend });
   }
 }
 
 function tooManyAliases({ subject }: ParseRules): DaemonError {
-  const what = `it has more than ${maxAliases} aliases, or they stand for more than ${maxAliasCount} times what is written`;
-  return new DaemonError('source_too_many_aliases', what, {
-    subject,
-    mend: 'write the values out instead of aliasing aliases',
-  });
+  const mend = 'write the values out instead of aliasing aliases';
+  return new DaemonError('source_too_many_aliases', `it has more than ${maxAliases} aliases`, { subject, mend });
 }

@@ -1,13 +1,15 @@
 import { Worker } from 'node:worker_threads';
+import pLimit from 'p-limit';
 import type { DaemonErrorCode } from '../../schemas/errors.ts';
 import { deepFreeze, isObject, type JsonObject } from '../../schemas/json.ts';
 import { nest, type Path } from '../../schemas/paths.ts';
 import { DaemonError, type ErrorFacts } from '../model/errors.ts';
 import type { Format } from '../model/format.ts';
 import { decodeText } from './decode-text.ts';
-import { type EnvNaming, parseEnvText, settingsOfEnv } from './parse-env.ts';
-import type { ParseRules } from './parse-rules.ts';
-import { parseText } from './parse-text.ts';
+import { type EnvNaming, settingsOfEnv } from './parse-env.ts';
+import { parseEnvText } from './parse-env-text.ts';
+import { encrypted, type ParseRules, tooManyKeys } from './parse-rules.ts';
+import { isCiphertext, parseText } from './parse-text.ts';
 
 /** Documents of more characters, or that look deeply nested, could hold up the event loop: a worker parses them. */
 const inlineLimit = 32 * 1024;
@@ -38,9 +40,15 @@ export async function parseBytes(bytes: Uint8Array, request: ParseRequest): Prom
 }
 
 async function parse(text: string, { format, naming, rules }: ParseRequest) {
-  if (format === 'text') return text.replace(/\r?\n$/, '');
+  if (format === 'text') {
+    if (isCiphertext(text)) throw encrypted(rules);
+    return text.replace(/\r?\n$/, '');
+  }
   if (format === 'env') {
     const variables = parseEnvText(text, rules.subject);
+    const names = Object.keys(variables);
+    if (names.length > rules.keys) throw tooManyKeys(rules);
+    if (names.includes('sops_mac') || Object.values(variables).some(isCiphertext)) throw encrypted(rules);
     return Object.keys(variables).length === 0 ? undefined : settingsOfEnv(variables, naming, rules.subject);
   }
   const isHeavy = text.length > inlineLimit || bracketDepth(text) > rules.depth;
@@ -68,19 +76,34 @@ const workerFile = new URL(
   import.meta.url,
 );
 
+/** What a worker may take: memory, and time. A document within the limits needs a part of either. */
+const workerMegabytes = 128;
+const workerMs = 10_000;
+const atATime = pLimit(2);
+
 /** One worker a document: large ones are rare, and a worker that lives on would cost more memory than they do time. */
 function parseInWorker(text: string, format: 'yaml' | 'json', rules: ParseRules): Promise<JsonObject | undefined> {
-  const worker = new Worker(workerFile, { workerData: { text, format, rules } });
-  return new Promise((resolve, reject) => {
-    worker.once('message', (reply: ParseReply) => {
-      if ('settings' in reply) resolve(reply.settings);
-      else reject(restore(reply));
-    });
-    worker.once('error', reject);
-    worker.once('exit', () =>
-      reject(new DaemonError('source_malformed', 'the parser gave up on it', { subject: rules.subject })),
-    );
+  return atATime(() => {
+    const resourceLimits = { maxOldGenerationSizeMb: workerMegabytes };
+    const worker = new Worker(workerFile, { workerData: { text, format, rules }, resourceLimits });
+    const late = setTimeout(() => void worker.terminate(), workerMs).unref();
+    return new Promise<JsonObject | undefined>((resolve, reject) => {
+      worker.once('message', (reply: ParseReply) => {
+        if ('settings' in reply) resolve(reply.settings);
+        else reject(restore(reply));
+      });
+      worker.once('error', (error: NodeJS.ErrnoException) =>
+        reject(error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? tooMuchToParse(rules) : error),
+      );
+      // One that has answered is no error any more.
+      worker.once('exit', () => reject(tooMuchToParse(rules)));
+    }).finally(() => clearTimeout(late));
   });
+}
+
+function tooMuchToParse({ subject }: ParseRules): DaemonError {
+  const what = `takes more than ${workerMegabytes} MiB or ${workerMs / 1000} s to parse`;
+  return new DaemonError('source_too_large', what, { subject, mend: 'split the file, or write it simpler' });
 }
 
 function restore({ code, message, facts }: Exclude<ParseReply, { settings: unknown }>): DaemonError {

@@ -6,6 +6,8 @@ import { type Account, accountName, closeTo, ownAccount } from '../ops/accounts.
 import { type Exposure, exposureOf, foldersAbove, mayRead, type Place } from '../ops/file-access.ts';
 
 export interface ReadRules {
+  /** How errors name the file; default: its path. */
+  readonly name?: string;
   /** Bytes. */
   readonly maxBytes: number;
   /** The folder that the file must lie in after links; `undefined`: anywhere. */
@@ -51,13 +53,14 @@ export async function readFile(path: string, rules: ReadRules): Promise<ReadResu
     if (result) return result;
   }
   throw new DaemonError('source_unsettled', 'keeps changing while it is read', {
-    subject: path,
+    subject: rules.name ?? path,
     mend: 'write a new file and rename it over',
   });
 }
 
 async function readOnce(path: string, rules: ReadRules): Promise<ReadResult | undefined> {
-  const file = await openFile(path);
+  const { name = path } = rules;
+  const file = await openFile(path, name);
   try {
     const before = await file.stat({ bigint: true });
     const warning = await check(path, file.fd, before, rules);
@@ -69,21 +72,21 @@ async function readOnce(path: string, rules: ReadRules): Promise<ReadResult | un
     const isWhole =
       bytesRead === bytes.length && version === fileVersion(after) && named && version === fileVersion(named);
     if (!isWhole) return undefined;
-    if (after.nlink === 0n) throw staleMount(path);
+    if (after.nlink === 0n) throw staleMount(name);
     return { bytes, version, quietForMs: Date.now() - Number(after.ctimeNs / 1_000_000n), ...(warning && { warning }) };
   } catch (error) {
-    throw explain(error, path);
+    throw explain(error, path, name);
   } finally {
     await file.close();
   }
 }
 
-async function openFile(path: string): Promise<FileHandle> {
+async function openFile(path: string, name: string): Promise<FileHandle> {
   try {
     // Without O_NONBLOCK a FIFO would hold us until somebody writes to it.
     return await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   } catch (error) {
-    throw explain(error, path);
+    throw explain(error, path, name);
   }
 }
 
@@ -91,24 +94,24 @@ async function check(
   path: string,
   handle: number,
   file: BigIntStats,
-  { root, maxBytes, modeCheck, reader = ownAccount() }: ReadRules,
+  { name = path, root, maxBytes, modeCheck, reader = ownAccount() }: ReadRules,
 ): Promise<string | undefined> {
-  const refuse = (what: string, mend: string) => new DaemonError('source_insecure', what, { subject: path, mend });
+  const refuse = (what: string, mend: string) => new DaemonError('source_insecure', what, { subject: name, mend });
   if (!file.isFile()) throw refuse('is not a regular file', 'name a file, not a folder, device, socket or pipe');
   if (root && !(await openedPath(path, handle)).startsWith((await realpath(root)) + sep))
     throw refuse(`leads out of ${root}`, 'put the file itself there, not a link');
   if (Number(file.size) > maxBytes) {
     throw new DaemonError('source_too_large', `has ${file.size} bytes, over limits.fileSize of ${maxBytes}`, {
-      subject: path,
+      subject: name,
       mend: 'raise limits.fileSize or split the file',
     });
   }
   const stats = { uid: Number(file.uid), gid: Number(file.gid), mode: Number(file.mode) };
-  if (!mayRead(stats, reader)) throw unreadable(path, 'EACCES', reader);
+  if (!mayRead(stats, reader)) throw unreadable(path, name, 'EACCES', reader);
   if (modeCheck === 'off') return undefined;
   const exposure = (await foreignLink(path, reader)) ?? (await exposureTo({ path, stats }, handle, reader));
   if (exposure && modeCheck === 'strict' && !exposure.isOfMount) throw refuse(exposure.what, exposure.mend);
-  return exposure && `${path}: ${exposure.what} (${exposure.mend})`;
+  return exposure && `${name}: ${exposure.what} (${exposure.mend})`;
 }
 
 async function exposureTo(file: Place, handle: number, reader: Account): Promise<Exposure | undefined> {
@@ -129,27 +132,27 @@ function openedPath(path: string, handle: number): Promise<string> {
   return readlink(`/proc/self/fd/${handle}`).catch(() => realpath(path));
 }
 
-function staleMount(path: string): DaemonError {
+function staleMount(subject: string): DaemonError {
   const what = 'is a mount of one file that was replaced on the host; what is read here is the old one';
   return new DaemonError('source_unreadable', what, {
-    subject: path,
+    subject,
     mend: 'mount its folder instead, or restart the container',
   });
 }
 
-function explain(error: unknown, path: string): unknown {
+function explain(error: unknown, path: string, name: string): unknown {
   const code = systemCode(error);
   if (error instanceof DaemonError || code === undefined) return error;
   if (code === 'ENOENT' || code === 'ENOTDIR')
     return new DaemonError('source_missing', 'is missing', {
-      subject: path,
+      subject: name,
       mend: 'put it back, or run `hotconf reload` to accept that it is gone',
     });
-  return unreadable(path, code, ownAccount());
+  return unreadable(path, name, code, ownAccount());
 }
 
-function unreadable(path: string, code: string, { uid }: Account): DaemonError {
+function unreadable(path: string, subject: string, code: string, { uid }: Account): DaemonError {
   const mend =
     code === 'ERR_ACCESS_DENIED' ? `start Node with --allow-fs-read=${path}, or its folder` : closeTo(uid, path);
-  return new DaemonError('source_unreadable', `cannot be read: ${code}`, { subject: path, systemCode: code, mend });
+  return new DaemonError('source_unreadable', `cannot be read: ${code}`, { subject, systemCode: code, mend });
 }

@@ -1,3 +1,4 @@
+import type { Path } from '../../schemas/paths.ts';
 import type { DaemonError } from '../model/errors.ts';
 import type { ChangeHint, Layer, LayerPart, SourceKind } from '../model/layer.ts';
 
@@ -50,6 +51,8 @@ export interface Source {
    * parts that it has no place for any more are dropped.
    */
   restore(parts: readonly LayerPart[]): void;
+  /** The line of a part's document that says what is at a path of the settings, where that can be told. */
+  lineOf?(part: string, path: Path): Promise<number | undefined>;
   /** Resolves when the watch is armed: every later change gives a hint, and so does a failure of the watch. */
   watch(onHint: OnHint): Promise<AsyncDisposable>;
   /** Gives back what loading holds, such as connections. */

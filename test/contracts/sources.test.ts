@@ -1,4 +1,5 @@
 import { systemClock } from '../../daemon/ops/clock.ts';
+import { durationsOf } from '../../daemon/ops/durations.ts';
 import { gcpOptions } from '../../daemon/ops/gcp-options.ts';
 import { FileSource } from '../../daemon/sources/file-source.ts';
 import { GcpSource } from '../../daemon/sources/gcp/gcp-source.ts';
@@ -15,7 +16,7 @@ describe('a source of files', () =>
     const set = (text: string) => void scratch.write('a.yaml', `value: ${text}\n`);
     set(value);
     const path = scratch.path('a.yaml');
-    const root = { name: './a.yaml', path, at: [], optional: false };
+    const root = { name: './a.yaml', path, at: [], isPlain: false, optional: false };
     const timing = { rescanMs: 1_000, lookAgainMs: 50, modeCheck: 'off', naming: {} } as const;
     return {
       source: new FileSource({ ...shared, ...timing, id: 'files:a', kind: 'files', roots: [root] }),
@@ -36,7 +37,7 @@ describe('a source of secrets', () => {
       source: new GcpSource({
         ...shared,
         // At the root, so that its part looks like that of a file.
-        options: gcpOptions(options, 'test', () => []),
+        options: gcpOptions(options, 'test', () => [], durationsOf('test')),
         instance: () => 'contract',
       }),
       set,

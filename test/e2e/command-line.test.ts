@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, symlinkSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { loadOptions } from '../../daemon/ops/options-file.ts';
 import { hotconf, useProcesses } from '../support/daemon-process.ts';
 import { exampleOptions, layExample } from '../support/example.ts';
 import { useScratch } from '../support/scratch.ts';
@@ -19,7 +21,8 @@ describe('the command line', () => {
     const daemon = await start({ environment: 'development', hotReload: true });
     const [ready] = daemon.logged('daemon_ready');
     expect(ready).include({ revision: 1, environment: 'development', hotReload: true });
-    expect(ready!.sockets).deep.equal({
+    await until('its places are logged', () => daemon.logged('daemon_places').length === 1);
+    expect(daemon.logged('daemon_places')[0]!.sockets).deep.equal({
       default: scratch().path('run/default.sock'),
       admin: scratch().path('run/admin.sock'),
     });
@@ -73,6 +76,105 @@ describe('the command line', () => {
     expect(await all.kill('SIGTERM')).equal(0);
   });
 
+  it('watch: shows an operator what was rejected, which source is stale and well again, and who went back', async () => {
+    const daemon = await start();
+    const json = run(['watch', '--json', '--config', config()]);
+    const text = run(['watch', '--config', config()]);
+    const old = run(['watch', '--json', '--changes-only', '--config', config()]);
+    const all = [json, text, old];
+    await until('all watch', () => all.every(({ stderr }) => stderr.includes('watching')));
+    const lines = () =>
+      json.stdout
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => JSON.parse(line));
+    const kinds = () => lines().map(({ kind }) => kind);
+    // Events are followed soon after the view is.
+    scratch().write('secrets/app.yaml', 'database: { url: 5 }\n');
+    await until('a rejection is told', () => daemon.logged('config_reload_failed').length === 1);
+    if (!kinds().includes('rejected')) {
+      edit('value-0');
+      await until('it is well', () => daemon.logged('config_reload_completed').length === 2);
+      scratch().write('secrets/app.yaml', 'database: { url: 5 }\n');
+    }
+    await until('the line is there', () => kinds().includes('rejected') && kinds().includes('stale'));
+    expect(lines().find(({ kind }) => kind === 'rejected')).include({ code: 'settings_invalid', revision: 1 });
+    expect(lines().find(({ kind }) => kind === 'stale')).include({ source: 'files:./secrets' });
+    await until('for people, too', () =>
+      /^\S+ \S+ {2}rejected {2}secrets\/app\.yaml:1: database\.url: must be string .*; revision 1 stays$/m.test(
+        text.stdout,
+      ),
+    );
+    edit('value-1');
+    await until('it recovers', () => kinds().includes('committed') && kinds().includes('recovered'));
+    expect((await ask('rollback', '1', '--reason', 'too early')).code).equal(0);
+    await until('the rollback is told', () => kinds().includes('rollback'));
+    expect(lines().find(({ kind }) => kind === 'rollback')).deep.include({
+      to: 1,
+      revision: 3,
+      reason: 'too early',
+      changed: ['database.url'],
+    });
+    expect(text.stdout).match(/revision 3 {2}rollback to 1 by uid \d+ "too early" {2}database\.url$/m);
+    await until('the other has all changes', () => old.stdout.split('\n').length === 3);
+    const plain = old.stdout
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line));
+    expect(plain.map(({ kind, revision }) => [kind, revision])).deep.equal([
+      ['committed', 2],
+      ['committed', 3],
+    ]);
+    expect(kinds().filter((kind) => kind === 'committed')).length(1);
+  });
+
+  it('watch: says why a change shows nothing when another source gives the value', async () => {
+    scratch().write('app.env', 'APP_FEATURES__BETA=true\n');
+    const sources = { ...exampleOptions.sources, env: { prefix: 'APP_', files: ['./app.env'] } };
+    await start({ sources });
+    const text = run(['watch', '--config', config()]);
+    await until('it watches', () => text.stderr.includes('watching'));
+    let count = 1;
+    await until('the line is there', () => {
+      // Each try changes it, for events are followed soon after the view is.
+      if (count++ % 40 === 2) scratch().write('defaults.yaml', `features: { beta: ${count % 80 === 3} }\n`);
+      return text.stdout.includes('unchanged');
+    });
+    expect(text.stdout).match(/unchanged {2}features\.beta changed in \.\/defaults\.yaml, but \.\/app\.env gives it/);
+    expect((await ask('history')).stdout).contain('but ./app.env gives it');
+  });
+
+  it('history: marks what a rollback can go back to, whatever came after it', async () => {
+    const daemon = await start({ lastKnownGood: { keep: 2 } });
+    for (const [i, url] of ['value-1', 'value-2', 'value-3'].entries()) {
+      edit(url);
+      await until(url, () => daemon.logged('config_reload_completed').length === i + 2);
+    }
+    expect((await ask('reload')).stdout).equal('unchanged: revision 4\n');
+    const records: { revision: number; outcome: string; kept?: boolean }[] = JSON.parse(
+      (await ask('history', '--json')).stdout,
+    );
+    expect(records.filter(({ kept }) => kept).map(({ revision, outcome }) => [revision, outcome])).deep.equal([
+      [3, 'committed'],
+    ]);
+    expect((await ask('rollback', '3')).code).equal(0);
+    expect((await ask('rollback', '1')).lastWords).contain('is not kept');
+  });
+
+  it('ready: 0 when it serves, 69 when nobody answers', async () => {
+    layExample(scratch());
+    expect((await ask('ready')).code).equal(69);
+    await start();
+    expect(await ask('ready')).include({ code: 0, stdout: 'ready\n' });
+    expect(await ask('ready', '--live')).include({ code: 0, stdout: 'alive\n' });
+  });
+
+  it('status: which host and options file; get: what was likely meant', async () => {
+    await start();
+    expect((await ask('status')).stdout).contain(`${hostname()}, ${config()}`);
+    expect((await ask('get', 'databse.url')).lastWords).contain('did you mean database.url?');
+  });
+
   it('reload: tells the outcome and who took it; a rejected one exits 1 with its issues', async () => {
     await start({ hotReload: false });
     expect(await ask('reload')).include({ code: 0, stdout: 'unchanged: revision 1\n' });
@@ -83,7 +185,7 @@ describe('the command line', () => {
     const rejected = await ask('reload');
     expect(rejected.code).equal(1);
     expect(rejected.stdout)
-      .contain('rejected: secrets/app.yaml: database.url: must be string')
+      .contain('rejected: secrets/app.yaml:1: database.url: must be string')
       .contain('  database.url: must be string\n');
     expect((await ask('reload', '--dry-run')).code).equal(1);
     expect(JSON.parse((await ask('reload', '--json')).stdout)).include({
@@ -172,6 +274,40 @@ describe('the command line', () => {
     expect((await ask('history')).stdout.split('\n')[0]).contain('"a?[31mb?forged line"');
   });
 
+  it('takes files as plain texts, several defaults, files that are not secret, and a schema of draft-07', async () => {
+    layExample(scratch(), { sources: { defaults: ['./defaults.yaml', './more.yaml'], files: './secrets' } });
+    const schema = JSON.parse(scratch().read('app.schema.json'));
+    scratch().write(
+      'app.schema.json',
+      JSON.stringify({ ...schema, $schema: 'http://json-schema.org/draft-07/schema#', requird: [] }),
+    );
+    scratch().write('more.yaml', 'database: { poolSize: 7 }\n');
+    const validated = await ask('validate');
+    expect(validated).include({ code: 0, stdout: 'valid\n' });
+    expect(validated.stderr).contain('unknown keyword: "requird"');
+    const files = [{ path: './secrets', secret: false }];
+    await start({ sources: { defaults: ['./defaults.yaml', './more.yaml'], files } });
+    expect((await ask('get', 'database.poolSize')).stdout).equal('7\n');
+    expect((await ask('get', 'database.url')).stdout).equal('value-0\n');
+  });
+
+  it('knows environments by any name, and which defaults hold by their profile', () => {
+    const load = (options: Record<string, unknown>, env = {}) => loadOptions(layExample(scratch(), options), env);
+    const options = { environment: undefined, fileModeCheck: 'auto' };
+    expect(load(options)).include({ environment: 'development', profile: 'development', hotReload: false });
+    expect(load(options, { NODE_ENV: 'test' })).include({ environment: 'test', profile: 'development' });
+    expect(load({ environment: 'qa' }, { NODE_ENV: 'test' })).include({
+      environment: 'qa',
+      profile: 'production',
+      hotReload: true,
+    });
+    expect(load({ environment: 'qa', profile: 'development' })).include({ fileModeCheck: 'warn', hotReload: false });
+    expect(load({ environment: 'qa' }, { HOTCONF_ENV: 'staging' })).include({
+      environment: 'staging',
+      fileModeCheck: 'strict',
+    });
+  });
+
   it('finds its options by HOTCONF_CONFIG and in the usual places', async () => {
     layExample(scratch());
     expect((await hotconf(['validate'], { cwd: scratch().folder })).stdout).equal('valid\n');
@@ -218,7 +354,18 @@ describe('a start that cannot succeed says why in its last line, and exits with 
       /hotconf\.yaml:1: the environment has no NO_SUCH_VARIABLE/,
       () => [lay(), scratch().write('hotconf.yaml', 'schema: ${NO_SUCH_VARIABLE}\nsources: {}\n')].at(-1),
     ],
-    ['a group that is not there', 78, /no group 'nobodys'/, () => lay({ views: { web: { group: 'nobodys' } } })],
+    [
+      'a group that is not there',
+      78,
+      /no group 'nobodys'/,
+      () => lay({ views: { web: { group: 'nobodys' } }, admin: own() }),
+    ],
+    [
+      'an operator’s socket where programs of other users are let in',
+      78,
+      /admin\.socket: views\.web lets programs of other users into the folder of the operator's socket/,
+      () => lay({ views: { web: { mode: '0666' } } }),
+    ],
     [
       'a pattern that is none',
       78,
@@ -229,9 +376,9 @@ describe('a start that cannot succeed says why in its last line, and exits with 
       'a rule that cannot be kept',
       78,
       /views\.web\.allow needs to know who connects/,
-      () => lay({ peerAuth: 'off', views: { web: { allow: { users: ['root'] } } } }),
+      () => lay({ peerAuth: 'off', views: { web: { allow: { users: ['root'] } } }, admin: own() }),
     ],
-    ['a bad HOTCONF_ENV', 78, /HOTCONF_ENV: is not one of/, () => lay(), { HOTCONF_ENV: 'prod' }],
+    ['a bad HOTCONF_ENV', 78, /HOTCONF_ENV: is no name of an environment/, () => lay(), { HOTCONF_ENV: 'My Prod' }],
     [
       'a missing schema',
       66,
@@ -253,8 +400,26 @@ describe('a start that cannot succeed says why in its last line, and exits with 
     [
       'a schema of another draft',
       65,
-      /another dialect than draft 2020-12/,
-      () => (scratch().write('app.schema.json', '{"$schema": "http://json-schema.org/draft-07/schema#"}'), undefined),
+      /neither draft 2020-12 nor draft-07/,
+      () => (scratch().write('app.schema.json', '{"$schema": "http://json-schema.org/draft-04/schema#"}'), undefined),
+    ],
+    [
+      'a schema that answers later',
+      65,
+      /\$async is not possible here/,
+      () => (scratch().write('app.schema.json', '{"properties": {"a": {"$async": true}}}'), undefined),
+    ],
+    [
+      'a time that would spin',
+      65,
+      /hotconf\.yaml: reload\.rescan: must be from 1s to 24h/,
+      () => lay({ reload: { rescan: '0s' } }),
+    ],
+    [
+      'a time that no timer can wait for',
+      65,
+      /rollout\.canary\.bake: must be from 0s to 168h/,
+      () => lay({ rollout: { strategy: 'canary', canary: { bake: '720h' } } }),
     ],
     ['a missing secrets folder', 66, /no-such: is missing/, () => lay({ sources: { files: [{ path: './no-such' }] } })],
     [
@@ -266,7 +431,7 @@ describe('a start that cannot succeed says why in its last line, and exits with 
     [
       'settings that break the schema',
       65,
-      /secrets\/app\.yaml: database\.url: must be string/,
+      /secrets\/app\.yaml:1: database\.url: must be string/,
       () => (scratch().write('secrets/app.yaml', 'database: { url: 5 }\n'), undefined),
     ],
     [
@@ -297,7 +462,7 @@ describe('a start that cannot succeed says why in its last line, and exits with 
     [
       'a runtime folder that all may write to',
       77,
-      /can be written by others \(chmod 0750 it\)/,
+      /can be written by others \(chmod go-w .*run\)/,
       () => (scratch().write('run/x', ''), chmod('run', 0o777), undefined),
     ],
     [
@@ -321,6 +486,7 @@ describe('a start that cannot succeed says why in its last line, and exits with 
   ];
 
   const lay = (options = {}) => layExample(scratch(), options);
+  const own = () => ({ socket: scratch().path('operators/admin.sock') });
   const chmod = (name: string, mode: number) => chmodSync(scratch().path(name), mode);
   const link = (to: string, name: string) => symlinkSync(scratch().path(to), scratch().path(name));
 

@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { parseAllDocuments, parse as parseYaml } from 'yaml';
 import { connect } from '../../client/connect.ts';
 import { loadOptions } from '../../daemon/ops/options-file.ts';
-import { AdminHttp } from '../support/admin-http.ts';
+import { AdminHttp, freePort } from '../support/admin-http.ts';
 import { layExample } from '../support/example.ts';
 import { NotifyReceiver } from '../support/notify-receiver.ts';
 import { useScratch } from '../support/scratch.ts';
@@ -192,8 +192,14 @@ describe('the container file and the Kubernetes manifests', () => {
     for (const { name, document } of workloads) {
       const container = hotconfOf(document);
       for (const probe of ['startupProbe', 'readinessProbe', 'livenessProbe'])
-        expect(container[probe]?.exec.command, `${name} ${probe}`).be.an('array');
-      expect(container.securityContext).deep.equal({
+        expect(container[probe]?.httpGet, `${name} ${probe}`).include({ port: 9187 });
+      // A user of its own: no program's, nor the usual one of images.
+      const { runAsUser, runAsGroup, ...rights } = container.securityContext;
+      const user = runAsUser ?? document.spec.template.spec.securityContext.runAsUser;
+      expect(user, name).equal(47113);
+      expect(runAsGroup ?? document.spec.template.spec.securityContext.runAsGroup, name).equal(47113);
+      expect(document.spec.template.spec.automountServiceAccountToken, name).equal(false);
+      expect(rights).deep.equal({
         allowPrivilegeEscalation: false,
         readOnlyRootFilesystem: true,
         capabilities: { drop: ['ALL'] },
@@ -204,8 +210,8 @@ describe('the container file and the Kubernetes manifests', () => {
       for (const [file, text] of Object.entries<string>(document.data)) scratch().write(`${name}/${file}`, text);
       const options = loadOptions(scratch().path(name, 'hotconf.yaml'), {});
       expect(options).include({ stateDir: '/var/lib/hotconf/state' });
-      // Where its probes look, and what makes its own folder in the volume of a pod, or is made for it on the node.
-      expect(read(`kubernetes/${name}`)).contain(`'${options.runtimeDir}/admin.sock'`);
+      expect(options.admin.metrics, 'where its probes look').include({ port: 9187 });
+      expect(options.admin.socket, 'not where pods look').equal('/var/lib/hotconf/state/admin.sock');
     }
   });
 
@@ -226,7 +232,7 @@ describe('the container file and the Kubernetes manifests', () => {
     // Kubernetes runs what the image does.
     for (const { document } of workloads) expect(hotconfOf(document)).not.property('command');
     expect(container)
-      .match(/^FROM .*:nonroot$/m)
+      .match(/^USER 47113:47113$/m)
       .not.match(/^(USER root|RUN .*chmod.*777)/m);
   });
 
@@ -234,17 +240,19 @@ describe('the container file and the Kubernetes manifests', () => {
     const test = useDaemon();
 
     it('say whether it serves', async () => {
+      const port = await freePort();
+      test().options.admin = { metrics: { listen: `127.0.0.1:${port}` } };
       await test().start();
       const { startupProbe, livenessProbe } = hotconfOf(workloads[0]!.document);
-      const run = (probe: { exec: { command: string[] } }, socket: string) => {
-        const [, ...args] = probe.exec.command.map((word) => word.replace(/'\/run[^']*admin\.sock'/, `'${socket}'`));
-        return new Promise((done) => spawn(process.execPath, args, { stdio: 'ignore' }).once('close', done));
-      };
-      const socket = test().scratch.path('run/admin.sock');
-      expect(await run(startupProbe, socket)).equal(0);
-      expect(await run(livenessProbe, socket)).equal(0);
+      const ask = (probe: { httpGet: { path: string } }) =>
+        fetch(`http://127.0.0.1:${port}${probe.httpGet.path}`).then(
+          ({ status }) => status,
+          () => 'nobody',
+        );
+      expect(await ask(startupProbe)).equal(200);
+      expect(await ask(livenessProbe)).equal(200);
       await test().stop();
-      expect(await run(startupProbe, socket)).equal(1);
+      expect(await ask(startupProbe)).equal('nobody');
     });
   });
 });

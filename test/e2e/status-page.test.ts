@@ -1,6 +1,6 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
@@ -84,7 +84,8 @@ describe('the status page, in Chromium', function () {
     await page.getByText('This token is not known').waitFor();
     await signIn(page, http.tokens.viewer);
     expect(await page.locator('#revision').innerText()).equal('1');
-    expect(await page.locator('#environment').innerText()).equal('production');
+    expect(await page.locator('#environment').innerText()).equal(`${hostname()} · production`);
+    expect(await page.title()).contain(hostname());
     const program = await test().connect({ name: 'billing' });
     await page.getByRole('cell', { name: 'billing' }).waitFor();
     const secret = test().canary();

@@ -91,7 +91,7 @@ describe('fault 30: a process without file descriptors to spare', () => {
   const run = useProcesses();
 
   it('30: refuses programs before it runs out, tells it, answers its operator, and recovers', async () => {
-    const file = layExample(scratch(), { reload: { rescan: '500ms', startWait: '0s' } });
+    const file = layExample(scratch(), { reload: { rescan: '1s', startWait: '0s' } });
     const wrapper = ['sh', '-c', 'ulimit -n 64; exec "$@"', 'sh'];
     const daemon = await run(['start', '--config', file], { wrapper }).ready();
     const sockets = Array.from({ length: 80 }, () => connectSocket(scratch().path('run/default.sock')));
@@ -132,7 +132,8 @@ describe('fault 38: who connects', () => {
     return code === 0 ? JSON.parse(asked.stdout) : `${code}: ${asked.lastWords}`;
   };
   const start = async (views: object, wrapper: string[] = []) => {
-    const file = layExample(scratch(), { views });
+    const admin = { socket: scratch().path('operators/admin.sock') };
+    const file = layExample(scratch(), { views, admin });
     scratch().write('secrets/app.yaml', 'database: { url: value-0 }\nllm: { key: key-0 }\n');
     // The kernel lets other users come as far as the sockets' folder.
     chmodSync(scratch().folder, 0o755);

@@ -107,7 +107,7 @@ describe('faults 44 to 48: Google', () => {
 
   it('45: notices at the next resync that its topic was deleted and made again', async () => {
     google().secret('key', ['one']);
-    await start({ secrets: [key], resync: '500ms' });
+    await start({ secrets: [key], resync: '1s' });
     const config = await test().connect();
     await google().client.topic(google().topicId).delete();
     await google().client.createTopic(google().topicId);

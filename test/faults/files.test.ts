@@ -63,12 +63,12 @@ describe('faults of files', () => {
     await expectKept(
       'settings_invalid',
       () => write(`database: { url: [${secret}] }\n`),
-      /secrets\/app\.yaml: database\.url: must be string \(correct it/,
+      /secrets\/app\.yaml:1: database\.url: must be string \(correct it/,
     );
   });
 
   const bombs: readonly [string, string, () => string][] = [
-    ['an alias bomb', 'source_too_many_aliases', aliasBomb],
+    ['an alias bomb', 'source_too_many_values', aliasBomb],
     ['a depth of 100,000 in brackets', 'source_too_deep', () => `a: ${'['.repeat(100_000)}${']'.repeat(100_000)}`],
     [
       'a depth of 15,000 in brackets, small enough to be read at once',

@@ -124,7 +124,7 @@ describe('alerts', () => {
     await start();
     edit('database: { url: url-2 }\n');
     await until('it is there', () => test().revision === 2);
-    await test().daemon!.rollback(1, undefined, { by: 'somebody', reason: 'too slow' });
+    await test().daemon!.rollback({ to: 1 }, { by: 'somebody', reason: 'too slow' });
     await until('it is told', () => states().includes('rollback event'));
     expect(receiver.told.find(({ key }) => key === 'rollback')!.summary).equal(
       'revision 3 brings back the content of revision 1, by somebody: too slow',

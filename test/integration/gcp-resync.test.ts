@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { durationsOf } from '../../daemon/ops/durations.ts';
 import { gcpOptions } from '../../daemon/ops/gcp-options.ts';
 import { GcpSource } from '../../daemon/sources/gcp/gcp-source.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -14,7 +15,7 @@ describe('a resync', () => {
     const clock = new FakeClock();
     const { notifications: _, ...options } = google().options({ secrets: [{ secret: 'key', at: 'key' }] });
     const source = new GcpSource({
-      options: gcpOptions(options, 'test', (path) => [path]),
+      options: gcpOptions(options, 'test', (path) => [path], durationsOf('test')),
       limits,
       clock,
       random: () => 0.5,

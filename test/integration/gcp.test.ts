@@ -212,7 +212,7 @@ describe('secrets of Google Secret Manager', () => {
 
   it('are compared again at each resync, which finds what no notification told', async () => {
     google().secret('key', ['one'], { topics: [] });
-    await start({ secrets: [key], resync: '300ms' });
+    await start({ secrets: [key], resync: '1s' });
     const config = await test().connect();
     google().add('key', 'two');
     await until('the resync finds it', () => config.settings.llm.key === 'two');

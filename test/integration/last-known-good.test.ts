@@ -77,7 +77,7 @@ describe('the last known good', () => {
     edit('url-2');
     await until('it is committed', () => test().revision === 2);
     await restart();
-    await test().daemon!.rollback(1, undefined, { by: 'operator' });
+    await test().daemon!.rollback({ to: 1 }, { by: 'operator' });
     const config = await test().connect();
     expect(config.settings.database.url).equal(first);
     await restart(() => edit('url-4'));
@@ -120,7 +120,7 @@ describe('the last known good', () => {
       gone();
     });
     expect((await test().connect()).settings.database.url).equal('url-2');
-    expect((await test().daemon!.rollback(1, undefined, {})).kind).equal('committed');
+    expect((await test().daemon!.rollback({ to: 1 }, {})).kind).equal('committed');
   });
 
   it('is not served when the schema does not allow it any more', async () => {

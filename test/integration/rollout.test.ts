@@ -154,7 +154,7 @@ describe('a staged rollout', () => {
     edit('url-2');
     await until('the first has it', () => configs[0]!.settings.database.url === 'url-2');
     const { daemon } = test();
-    await daemon!.rollback(1, undefined, { by: 'operator' });
+    await daemon!.rollback({ to: 1 }, { by: 'operator' });
     await until('the first is back', () => configs[0]!.settings.database.url === 'url-1');
     expect(daemon!.reports.status().rollout).equal(null);
     await quietFor(50);

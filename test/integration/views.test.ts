@@ -120,6 +120,7 @@ describe('views', () => {
     if (process.getuid!() !== 0) return this.skip();
     const { statSync } = await import('node:fs');
     test().options.views = { web: { group: '12345' }, db: { group: 12346, mode: '0620' } };
+    test().options.admin = { socket: test().scratch.path('operators/admin.sock') };
     await test().start();
     const about = (name: string) => {
       const { mode, gid } = statSync(test().scratch.path('run', name));

@@ -4,6 +4,7 @@ import type { Limits } from '../../daemon/ops/options.ts';
 export const limits: Limits = {
   fileSize: 1_000_000,
   keys: 1_000,
+  values: 10_000,
   depth: 64,
   snapshotSize: 1_000_000,
   clients: 10,

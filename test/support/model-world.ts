@@ -189,7 +189,7 @@ export class ModelWorld {
 
   async #rollback(): Promise<void> {
     const { daemon, revision } = this.test;
-    await daemon!.rollback(Math.max(1, revision - Math.floor(this.#random() * 5)), undefined, {}).catch(({ code }) => {
+    await daemon!.rollback({ to: Math.max(1, revision - Math.floor(this.#random() * 5)) }, {}).catch(({ code }) => {
       expect(code).equal('revision_gone');
     });
   }

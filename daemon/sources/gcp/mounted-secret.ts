@@ -179,7 +179,7 @@ export class MountedSecret {
         { subject, mend },
       );
     }
-    const rules = { subject, depth: limits.depth, keys: limits.keys };
+    const rules = { subject, depth: limits.depth, keys: limits.keys, values: limits.values };
     const settings = await parseBytes(bytes, { format, at, naming: { map: {} }, rules });
     if (settings !== 'nothing') return settings;
     throw new DaemonError('source_empty', 'holds nothing but comments', {

@@ -3,13 +3,14 @@ import fc from 'fast-check';
 import { stringify } from 'yaml';
 import { AppSchema } from '../../../daemon/model/app-schema.ts';
 import { decodeText } from '../../../daemon/sources/decode-text.ts';
-import { parseEnvText, settingsOfEnv } from '../../../daemon/sources/parse-env.ts';
+import { settingsOfEnv } from '../../../daemon/sources/parse-env.ts';
+import { parseEnvText } from '../../../daemon/sources/parse-env-text.ts';
 import { parseText } from '../../../daemon/sources/parse-text.ts';
 import { parseBytes } from '../../../daemon/sources/parser.ts';
 import { settings } from '../../support/arbitrary.ts';
 import { canary } from '../../support/canary.ts';
 
-const rules = { subject: 'f.yaml', depth: 64, keys: 20_000 };
+const rules = { subject: 'f.yaml', depth: 64, keys: 20_000, values: 100_000 };
 const bytes = (text: string, format: 'yaml' | 'json' | 'env' | 'text', at: string[] = []) =>
   parseBytes(Buffer.from(text), { format, at, naming: {}, rules });
 
@@ -33,7 +34,7 @@ describe('parsing YAML and JSON', () => {
   });
 
   const secret = canary();
-  const bad: readonly [format: 'yaml' | 'json', what: string, text: string, message: string][] = [
+  const bad: readonly (readonly [format: 'yaml' | 'json', what: string, text: string, message: string])[] = [
     ['yaml', 'a missing quote', `a: "${secret}`, 'f.yaml:1:'],
     ['yaml', 'a tab', `a:\n\tb: ${secret}`, 'f.yaml:2:1: a tab is used for indentation; YAML wants spaces'],
     [
@@ -50,6 +51,19 @@ describe('parsing YAML and JSON', () => {
       'f.yaml:1:4: an alias names an anchor that is not there',
     ],
     ['yaml', 'another version of YAML', `%YAML 1.1\n---\na: ${secret}\n`, 'f.yaml:1: asks for another YAML than 1.2'],
+    ...['!!timestamp 2024-01-01', '!!set { admin, ops }', '!!omap [x: 1]', '!!binary aGk=', '!mine x'].map(
+      (value) =>
+        ['yaml', `the tag of ${value}`, `a: ${value}\nb: ${secret}\n`, 'f.yaml:1:4: a tag is not known'] as const,
+    ),
+    ['yaml', 'a merge of no mapping', `<<: 1\na: ${secret}\n`, 'f.yaml: what is merged by << is no mapping'],
+    ['yaml', 'an alias inside of itself', `a: &a\n  b: *a\n  c: ${secret}\n`, 'f.yaml:2:6: an alias stands inside'],
+    [
+      'yaml',
+      'aliases that stand for too much',
+      `a: &a [${'1, '.repeat(30_000)}1]\nb: [*a, *a, *a, *a]\nc: ${secret}\n`,
+      'f.yaml: has more values than limits.values of 100000',
+    ],
+    ['json', 'a long list', `{"a": [${'1,'.repeat(100_000)}1], "b": "${secret}"}`, 'limits.values of 100000'],
     ['json', 'no JSON', `{"a": "${secret}",}`, 'f.yaml'],
     ['json', 'a duplicate key', `{"a": 1, "b": {"c": 1, "c": "${secret}"}}`, 'f.yaml:1: c: this key is given twice'],
     ['json', 'a forbidden key', `{"__proto__": {"x": "${secret}"}}`, 'f.yaml: __proto__: keys named __proto__'],
@@ -87,6 +101,24 @@ describe('parsing files', () => {
       code: 'source_duplicate_key',
       message: 'f.yaml:5001: key1: this key is given twice in one mapping (keep one of them)',
     });
+  });
+
+  it('refuses what SOPS has encrypted, in every format', async () => {
+    const cipher = 'ENC[AES256_GCM,data:Zm9v,iv:YQ==,tag:Yg==,type:str]';
+    for (const [text, format] of [
+      [`a: ${cipher}\n`, 'yaml'],
+      ['a: 1\nsops: { mac: x, lastmodified: "2026-01-01" }\n', 'yaml'],
+      [`{"a": {"b": ["${cipher}"]}}`, 'json'],
+      [`A=${cipher}\n`, 'env'],
+      ['A=1\nsops_mac=x\n', 'env'],
+      [cipher, 'text'],
+    ] as const) {
+      const at = format === 'text' ? ['k'] : [];
+      const error = await bytes(text, format, at).catch((reason) => reason);
+      expect(error, text).include({ code: 'source_encrypted' });
+      expect(error.message).contain('is encrypted by SOPS').not.contain('Zm9v');
+    }
+    expect(await bytes('sops: { team: x }\n', 'yaml')).deep.equal({ sops: { team: 'x' } });
   });
 
   it('freezes what it gives', async () => {
@@ -136,8 +168,40 @@ describe('parsing .env files', () => {
       .throw('f:2: is not NAME=value')
       .with.property('message')
       .not.contain('nonsense');
-    expect(() => parseEnvText('A="open\nB=2\n', 'f')).throw('f:1: is not NAME=value');
+    expect(() => parseEnvText('A="open\nB=2\n', 'f')).throw('f:1: opens a quote that is never closed');
     expect(() => parseEnvText('A=1\nA=2\n', 'f')).throw('f:2: A is given twice');
+  });
+
+  it('serves what it has checked: nothing moves over a line, is cut off or goes away', () => {
+    const texts: readonly [string, Record<string, string>][] = [
+      ['A=\nB=hunter22', { A: '', B: 'hunter22' }],
+      ['A=  \nB=hunter22', { A: '', B: 'hunter22' }],
+      ['export\tB=x', { B: 'x' }],
+      ['A="say \\"hi\\" now"', { A: 'say "hi" now' }],
+      ['A="{\\"k\\":1}"', { A: '{"k":1}' }],
+      ['A="back\\\\slash \\d"', { A: 'back\\slash \\d' }],
+      ['A=1\rB=2', { A: '1', B: '2' }],
+      ['A="a # b" # c', { A: 'a # b' }],
+      ["A=it's", { A: "it's" }],
+      ['A=`x\ny`', { A: 'x\ny' }],
+      ['A=#x\nB=a#b', { A: '', B: 'a#b' }],
+      ['export=1', { export: '1' }],
+      ['A=x', { A: 'x' }],
+    ];
+    for (const [text, variables] of texts) expect(parseEnvText(text, 'f'), text).deep.equal(variables);
+    expect(() => parseEnvText('A="x" y', 'f')).throw('f:1: has something behind the closing quote');
+  });
+
+  it('reads a quote that is never closed in a time that grows with the text alone', () => {
+    const text = (lines: number) => `A="${'x\n'.repeat(lines)}`;
+    const timed = (lines: number) => {
+      const from = performance.now();
+      expect(() => parseEnvText(text(lines), 'f')).throw('never closed');
+      return performance.now() - from;
+    };
+    timed(1_000);
+    // Four times as much in sixteen times as long would be quadratic.
+    expect(timed(400_000) / Math.max(timed(100_000), 0.2)).lessThan(12);
   });
 
   it('names paths by prefix and map, converts by the schema, and refuses conflicts', () => {
