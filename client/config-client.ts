@@ -91,7 +91,8 @@ export class ConfigClient<S> implements Config<S> {
     return valueAt(this.settings as JsonObject, toPath(path)) as never;
   }
 
-  watch(path: string, handler: WatchHandler<never, S>): () => void {
+  watch(...args: [string, WatchHandler<never, S>] | [WatchHandler<never, S>]): () => void {
+    const [path, handler] = args.length === 1 ? ['', args[0]] : args;
     return this.#watchers.add(toPath(path), path, handler as unknown as WatchHandler<JsonValue | undefined, never>);
   }
 

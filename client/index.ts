@@ -19,6 +19,7 @@ export type {
   ConnectOptions,
   DeepReadonly,
   Link,
+  Path,
   PathOf,
   ReloadResult,
   Snapshot,

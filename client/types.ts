@@ -8,24 +8,57 @@ export type DeepReadonly<T> = T extends (infer Item)[] | readonly (infer Item)[]
     ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> }
     : T;
 
-/** The paths of an application's settings, to four levels: `'database'`, `'database.url'`. Any text where the type is open. */
-export type PathOf<T, Depth extends unknown[] = []> = string extends keyof T
-  ? string
-  : Depth['length'] extends 4
-    ? never
-    : T extends readonly unknown[]
+type Bracketed = `${string}${'.' | '[' | ']' | '"' | ' '}${string}`;
+/** A key at the beginning of a path; one with a dot, a bracket, a quote or a space is `["so.written"]`. */
+type First<Key extends string> = Key extends Bracketed ? `["${Key}"]` : Key;
+/** A key further down. */
+type Next<Key extends string> = Key extends Bracketed ? `["${Key}"]` : `.${Key}`;
+
+/** What can follow a path, to some levels more. */
+type Below<T, Levels extends unknown[]> = string extends keyof T
+  ? `.${string}` | `[${string}`
+  : Levels extends [unknown, ...infer Left]
+    ? T extends readonly unknown[]
       ? never
       : T extends object
-        ? { [Key in keyof T & string]: Key | `${Key}.${PathOf<NonNullable<T[Key]>, [...Depth, 0]>}` }[keyof T & string]
-        : never;
+        ? { [Key in keyof T & string]: Next<Key> | `${Next<Key>}${Below<NonNullable<T[Key]>, Left>}` }[keyof T & string]
+        : never
+    : never;
 
-/** The type of what is at a path. */
-export type ValueAt<T, P extends string> = P extends keyof T
-  ? T[P]
+/**
+ * The paths of an application's settings, to six levels: `'database'`, `'database.url'`, `'hosts["a.b"].port'`. Any text
+ * where the type is open.
+ */
+export type PathOf<T> = string extends keyof T
+  ? string
+  : {
+      [Key in keyof T & string]: First<Key> | `${First<Key>}${Below<NonNullable<T[Key]>, [0, 0, 0, 0, 0]>}`;
+    }[keyof T & string];
+
+/** A path that is known only when the program runs: `config.get(name as Path)`. What is there is not known either. */
+export type Path = string & { readonly [path]: true };
+declare const path: unique symbol;
+
+/** The first key of a path, and the rest of it. */
+type Split<P extends string> = P extends `["${infer Key}"]${infer Rest}`
+  ? [Key, Rest extends `.${infer Next}` ? Next : Rest]
   : P extends `${infer Key}.${infer Rest}`
-    ? Key extends keyof T
-      ? ValueAt<NonNullable<T[Key]>, Rest>
-      : unknown
+    ? Key extends `${infer Before}[${infer Behind}`
+      ? [Before, `[${Behind}.${Rest}`]
+      : [Key, Rest]
+    : P extends `${infer Key}[${infer Rest}`
+      ? [Key, `[${Rest}`]
+      : [P, ''];
+
+type Step<T, Key> = Key extends keyof T ? (string extends keyof T ? T[Key] | undefined : T[Key]) : unknown;
+type Maybe<T> = undefined extends T ? undefined : null extends T ? undefined : never;
+
+/** The type of what is at a path; `undefined` too, where a step on the way is optional. */
+export type ValueAt<T, P extends string> =
+  Split<P> extends [infer Key, infer Rest extends string]
+    ? Rest extends ''
+      ? Step<T, Key>
+      : ValueAt<NonNullable<Step<T, Key>>, Rest> | Maybe<Step<T, Key>>
     : unknown;
 
 /** Settings that the daemon committed and this program accepted. */
@@ -127,12 +160,16 @@ export interface Config<S> extends AsyncDisposable {
   readonly link: Link;
   /** The value at a path; `undefined` when there is none. */
   get<P extends PathOf<S>>(path: P): DeepReadonly<ValueAt<S, P>>;
+  get(path: Path): unknown;
   /**
    * Calls the handler when something at, in or above the path changed, before the new settings are visible in
    * {@link settings}. All handlers of a snapshot run at once. When one throws, the snapshot is rejected: those that
    * succeeded are called again with the parts exchanged, and the program keeps what it had. Returns how to stop.
    */
   watch<P extends PathOf<S>>(path: P, handler: WatchHandler<DeepReadonly<ValueAt<S, P>>, S>): () => void;
+  watch(path: Path, handler: WatchHandler<unknown, S>): () => void;
+  /** ... when anything changed. */
+  watch(handler: WatchHandler<DeepReadonly<S>, S>): () => void;
   on<Event extends keyof ConfigEvents<S>>(event: Event, listener: ConfigEvents<S>[Event]): this;
   off<Event extends keyof ConfigEvents<S>>(event: Event, listener: ConfigEvents<S>[Event]): this;
   /** The snapshots from now on; only the newest for a reader that is slow. Ends when the signal aborts or on close. */

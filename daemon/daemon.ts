@@ -118,7 +118,7 @@ export class Daemon {
       onSettled: (revision, delivery) => this.#history.delivered(revision, delivery),
       clean: (text) => redaction.clean(text),
     });
-    prepareRuntimeFolder(options.runtimeDir, this.#views.groups);
+    prepareRuntimeFolder(options.runtimeDir, this.#views.groups, options.runtimeDirMode);
     this.#state = StateStore.open(options.stateDir);
     const onUnsaved = (error: unknown) => this.#onUnsaved(error);
     this.#lookouts = new Lookouts({
@@ -330,7 +330,7 @@ export class Daemon {
     const { options, clock, log } = this.#parts;
     return new SocketGuard({
       files: [...this.#views.servers, this.#admin].map(({ file }) => file),
-      prepareFolder: () => prepareRuntimeFolder(options.runtimeDir, this.#views.groups),
+      prepareFolder: () => prepareRuntimeFolder(options.runtimeDir, this.#views.groups, options.runtimeDirMode),
       clock,
       log,
       onProblem: (problem) => this.#health.setDegraded('sockets', problem),

@@ -22,21 +22,20 @@ export function defaultRuntimeFolder({ env, uid, temporary }: Place): string {
   // systemd joins several RuntimeDirectory= entries with a colon; the first is ours.
   if (env.RUNTIME_DIRECTORY) return env.RUNTIME_DIRECTORY.split(':')[0]!;
   if (uid === 0 || uid === undefined) return systemFolder;
-  return userFolder({ env, uid, temporary });
+  return userFolders({ env, uid, temporary })[0]!;
 }
 
 /** Every folder in which a daemon's sockets may be, for who looks for one: a project's, then a service's, a user's, the system's. */
 export function runtimeFolders(place: Place, cwd: string, isThere: (path: string) => boolean): readonly string[] {
   const { env } = place;
-  const own = [
-    ...(env.RUNTIME_DIRECTORY ? [env.RUNTIME_DIRECTORY.split(':')[0]!] : []),
-    ...(place.uid === undefined ? [] : [userFolder(place)]),
-  ];
+  const own = [...(env.RUNTIME_DIRECTORY ? [env.RUNTIME_DIRECTORY.split(':')[0]!] : []), ...userFolders(place)];
   return [...new Set([...projectFolders(cwd, isThere), ...own, systemFolder])];
 }
 
-function userFolder({ env, uid, temporary }: Place): string {
-  return env.XDG_RUNTIME_DIR ? join(env.XDG_RUNTIME_DIR, 'hotconf') : join(temporary, `hotconf-${uid}`);
+/** The first one is where a daemon goes; one that was started without a session is in the other. */
+function userFolders({ env, uid, temporary }: Place): readonly string[] {
+  const ofSession = env.XDG_RUNTIME_DIR ? [join(env.XDG_RUNTIME_DIR, 'hotconf')] : [];
+  return uid === undefined ? ofSession : [...ofSession, join(temporary, `hotconf-${uid}`)];
 }
 
 /** `.hotconf` here and above, up to the folder that has the package.json; without one, here only. */

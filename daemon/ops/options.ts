@@ -72,6 +72,8 @@ export interface Options {
   readonly runtimeDir: string;
   /** It is the options file that says so, and not the default. */
   readonly isRuntimeDirGiven: boolean;
+  /** Of that folder, when the daemon makes it: a user's own default lets nobody else in. */
+  readonly runtimeDirMode: 0o700 | 0o750;
   readonly stateDir: string;
   /** `undefined` without a key file of the options; a systemd credential may still give a key. */
   readonly lastKnownGood: { readonly keyFile?: string; readonly keep: number };
@@ -135,6 +137,7 @@ export function resolveOptions(file: string, document: Document, env: NodeJS.Pro
     },
     runtimeDir: document.runtimeDir ? inFolder(document.runtimeDir) : defaultRuntimeFolder(placeOf(env)),
     isRuntimeDirGiven: document.runtimeDir !== undefined,
+    runtimeDirMode: document.runtimeDir || env.RUNTIME_DIRECTORY || !process.getuid?.() ? 0o750 : 0o700,
     stateDir: document.stateDir ? inFolder(document.stateDir) : defaultStateFolder(env),
     lastKnownGood: {
       ...(lastKnownGood.keyFile && { keyFile: inFolder(lastKnownGood.keyFile) }),

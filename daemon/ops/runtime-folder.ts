@@ -6,15 +6,15 @@ import { folderProblem } from './folder-access.ts';
 
 /**
  * Makes the folder of the sockets, or checks the one that is there: a real folder, ours or root's, that nobody else can
- * write to. Its mode is 0750; where views have a group it is that group's and 2750; where they have several, others may
+ * write to. Its mode is 0750 unless another is given; where views have a group it is that group's and 2750; where they have several, others may
  * pass through it (2751), for each socket has its own group. Throws `cannot_create` or `not_permitted`.
  */
-export function prepareRuntimeFolder(folder: string, gids: readonly number[] = []): void {
+export function prepareRuntimeFolder(folder: string, gids: readonly number[] = [], mode = 0o750): void {
   const [gid] = gids;
   try {
     if (!lstatSync(folder, { throwIfNoEntry: false })) {
       mkdirSync(dirname(folder), { recursive: true });
-      mkdirSync(folder, { mode: 0o750 });
+      mkdirSync(folder, { mode });
       if (gid !== undefined) chownSync(folder, -1, gid);
       if (gid !== undefined) chmodSync(folder, gids.some((other) => other !== gid) ? 0o2751 : 0o2750);
     }

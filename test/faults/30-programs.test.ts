@@ -3,6 +3,7 @@ import { connect as connectSocket } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
+import type { Path } from '../../client/types.ts';
 import { Session } from '../../daemon/serve/session.ts';
 import { encodeFrame, type SnapshotFrame } from '../../schemas/wire.ts';
 import { fastClock } from '../support/fast-clock.ts';
@@ -70,7 +71,10 @@ describe('faults 31 to 41: programs', () => {
     stopped.freeze();
     for (let i = 0; i < 20; i++) {
       test().scratch.write('secrets/big.json', JSON.stringify({ extra: { text: `${i}`.repeat(200_000) } }));
-      await until(`the honest one has edit ${i}`, () => config.get('extra.text' as never)?.[0] === `${i}`[0]);
+      await until(
+        `the honest one has edit ${i}`,
+        () => (config.get('extra.text' as Path) as string | undefined)?.[0] === `${i}`[0],
+      );
     }
     expect((process.memoryUsage().rss - before) / 1e6, 'MB more').lessThan(100);
     await until('they are cut off', () => test().daemon!.reports.clients().length === 1, 20_000);

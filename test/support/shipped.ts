@@ -107,7 +107,8 @@ export class Running {
   readonly ended: Promise<number | string>;
 
   constructor(command: string, args: readonly string[], options: SpawnOptions) {
-    this.child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+    // A group of its own, so that what it starts itself is ended with it.
+    this.child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true, ...options });
     for (const stream of [this.child.stdout!, this.child.stderr!])
       stream.setEncoding('utf8').on('data', (piece: string) => {
         this.output += piece;
@@ -135,11 +136,19 @@ export class Running {
   }
 }
 
+function endGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch {
+    // All of it has ended.
+  }
+}
+
 /** Commands that are ended when their test is over. */
 export function useRunning() {
   const all: Running[] = [];
   afterEach(async () => {
-    for (const { child } of all) child.kill('SIGKILL');
+    for (const { child } of all) endGroup(child.pid);
     await Promise.allSettled(all.splice(0).map(({ ended }) => ended));
   });
   return (command: string, args: readonly string[], options: SpawnOptions = {}) => {

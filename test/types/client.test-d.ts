@@ -1,10 +1,13 @@
-import { type Config, connect, createMemoryConfig, type Link, type Snapshot } from '../../client/index.ts';
+import { type Config, connect, createMemoryConfig, type Link, type Path, type Snapshot } from '../../client/index.ts';
 
 // Checked by `npm run check` alone: the compiler must accept what a user writes and refuse what is wrong.
 interface Billing {
   database: { url: string; poolSize: number };
   features: Record<string, boolean>;
   hosts: string[];
+  llm?: { key: string; limits: { perMinute: number } };
+  'a.b': { c: number };
+  deep: { a: { b: { c: { d: { e: number } } } } };
 }
 
 export async function uses(): Promise<void> {
@@ -25,7 +28,19 @@ export async function uses(): Promise<void> {
     previous.url,
   ]);
   stop();
+  config.watch('features.beta', (next) => next satisfies boolean | undefined);
+  // @ts-expect-error a record may not have it
   config.watch('features.beta', (next) => next satisfies boolean);
+  config.get('llm.key') satisfies string | undefined;
+  config.get('llm.limits.perMinute') satisfies number | undefined;
+  // @ts-expect-error the part that holds it is optional
+  config.get('llm.key') satisfies string;
+  config.get('["a.b"].c') satisfies number;
+  // @ts-expect-error a key with a dot is written in brackets
+  config.get('a.b');
+  config.get('deep.a.b.c.d.e') satisfies number;
+  config.get('anything' as Path) satisfies unknown;
+  config.watch((next, previous) => [next.database.url satisfies string, previous.hosts]);
   config
     .on('change', ({ revision, changed }) => [revision satisfies number, changed satisfies readonly string[]])
     .on('link', ({ kind }) => kind);
@@ -35,6 +50,8 @@ export async function uses(): Promise<void> {
     database: { url: '', poolSize: 1 },
     features: {},
     hosts: [],
+    'a.b': { c: 1 },
+    deep: { a: { b: { c: { d: { e: 1 } } } } },
   });
   await memory.close();
 

@@ -48,6 +48,7 @@ describe('the folders of sockets', () => {
       '/home/me/app/src/.hotconf',
       '/home/me/app/.hotconf',
       '/x/hotconf',
+      '/tmp/hotconf-1000',
       '/run/hotconf',
     ]);
     expect(runtimeFolders(place({ RUNTIME_DIRECTORY: '/run/mine' }, 0), '/srv', isThere)).deep.equal([
