@@ -349,11 +349,11 @@ export class Daemon {
     const { secretsLoaded } = this.#store;
     for (const { level, event, message, fields } of describeReloadEnd(record, outcome))
       log(level, event, message, { ...fields, environment, secretsLoaded });
+    if (this.#history.add(record)) this.#health.setDegraded('state', undefined);
+    this.#happenings.tell({ kind: 'reload', record, outcome });
     const said = outcome.kind === 'rejected' ? outcome.error.message : undefined;
     // Before the first snapshot nothing keeps anything.
     if (this.#store.current) this.#health.setProblems(this.#reloader.problems(), said);
-    if (this.#history.add(record)) this.#health.setDegraded('state', undefined);
-    this.#happenings.tell({ kind: 'reload', record, outcome });
   }
 
   #onUnsaved(error: unknown): void {

@@ -1,31 +1,14 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { loadOptions } from '../daemon/ops/options-file.ts';
 import { daemonErrors } from '../schemas/errors.ts';
 import { freePort } from './support/admin-http.ts';
 import { hotconf, useProcesses } from './support/daemon-process.ts';
+import { blocks, readme, root, steady } from './support/readme.ts';
 import { useScratch } from './support/scratch.ts';
 import { until } from './support/until.ts';
-
-const root = resolve(import.meta.dirname, '..');
-const readme = readFileSync(join(root, 'README.md'), 'utf8');
-
-/** The fenced blocks of a language, in order. */
-function blocks(language: string): string[] {
-  const found: string[] = [];
-  let open: { language: string; lines: string[] } | undefined;
-  for (const line of readme.split('\n')) {
-    if (!line.startsWith('```')) open?.lines.push(line);
-    else if (!open) open = { language: line.slice(3), lines: [] };
-    else {
-      if (open.language === language) found.push(`${open.lines.join('\n')}\n`);
-      open = undefined;
-    }
-  }
-  return found;
-}
 
 describe('the README', () => {
   const scratch = useScratch();
@@ -41,32 +24,11 @@ describe('the README', () => {
     const file = scratch().path('config/secrets/app.yaml');
     writeFileSync(file, readFileSync(file, 'utf8').replace('example-key-0001', 'example-key-0002'));
   };
-  /** Times, ages, durations and process ids differ from run to run; all else must not. */
-  const steady = (text: string) =>
-    text
-      .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g, 'TIME')
-      .replace(/\d+(\.\d+)? (ms|s|m)\b/g, 'AGE')
-      .replace(/(pid|uid) \d+/g, '$1 N')
-      .replaceAll(`${scratch().folder}/`, '');
-
-  it('shows the screen that a start gives', async () => {
-    lay();
-    const daemon = await start();
-    await until('the screen is whole', () => daemon.stderr.includes('Ctrl-C'));
-    const [screen] = blocks('').filter((block) => block.startsWith('hotconf serves'));
-    expect(steady(daemon.stderr).trim()).equal(screen!.trim());
-  });
-
-  it('shows the line that an edit gives', async () => {
-    lay();
-    await start();
-    const watch = run(['watch'], { cwd: scratch().folder });
-    await until('it watches', () => watch.stderr.includes('watching'));
-    edit();
-    await until('the line is there', () => watch.stdout.endsWith('\n'));
-    const [line] = blocks('').filter((block) => block.includes('revision 2  file'));
-    expect(steady(watch.stdout)).equal(steady(line!));
-  });
+  /** As {@link steady}, of this folder and this machine. */
+  const ofHere = (text: string) =>
+    steady(text)
+      .replaceAll(`${scratch().folder}/`, '')
+      .replace(/^(web-1|[^\s,]+), config\/hotconf.yaml$/m, 'HOST, config/hotconf.yaml');
 
   it('shows what each command answers', async () => {
     lay();
@@ -93,7 +55,7 @@ describe('the README', () => {
     const [line, ...expected] = shown.split('\n');
     const args = [...line!.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, word]) => quoted ?? word!);
     const { stdout } = await hotconf(args, { cwd: scratch().folder });
-    expect(steady(stdout), line).equal(steady(expected.join('\n')));
+    expect(ofHere(stdout), line).equal(ofHere(expected.join('\n')));
   };
 
   it('shows how to operate it over HTTP, what the audit log says of that, and what the doctor finds', async function () {
@@ -115,7 +77,7 @@ describe('the README', () => {
     const [curl, ...others] = shown;
     // Which limits a machine has is its own affair.
     const ofAnyMachine = (text: string) =>
-      steady(text)
+      ofHere(text)
         .replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'UUID')
         .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME')
         .replace(/Node [\d.]+/, 'Node N')
@@ -178,13 +140,13 @@ describe('the README', () => {
       output += text;
     });
     try {
-      await until('it has its settings', () => output.includes('new checkout'));
+      await until('it has its settings', () => output.includes('old checkout'));
       scratch().write('config/secrets/b.yaml', 'database: { poolSize: 20 }\n');
       await until('it follows', () => output.includes('pool of 10 becomes one of 20'));
     } finally {
       child.kill();
     }
-    expect(output).contain('listening on 8080');
+    expect(output).contain('listening on 8081');
   });
 
   it('has the exit codes of the code, and every file that it links to', () => {

@@ -86,9 +86,13 @@ async function followOperators(
   const onFollowing = (isFollowed: boolean) => {
     operators.isFollowed = isFollowed;
   };
+  let rejected: unknown;
   for await (const event of operatorEvents(socket, signal, onFollowing)) {
-    const line = lineOf(event, paths);
-    if (line) tell(...line);
+    const [line, text] = lineOf(event, paths) ?? [];
+    if (!line || !text) continue;
+    if (line.kind === 'rejected') rejected = line.message;
+    // A person need not read the same sentence twice.
+    tell(line, line.kind === 'stale' && line.message === rejected ? `stale  ${line.source}` : text);
   }
 }
 

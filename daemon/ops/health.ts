@@ -31,6 +31,7 @@ const sourcePrefix = 'source:';
 export class Health {
   readonly #parts: HealthParts;
   readonly #troubles = new Map<string, Trouble>();
+  readonly #untold: [Trouble, boolean][] = [];
   #state: DaemonState;
 
   constructor(parts: HealthParts) {
@@ -91,22 +92,28 @@ export class Health {
 
   /** False when nothing is new. */
   #set(key: string, said: string | undefined, code?: string): boolean {
-    const { clock, onTrouble = () => {}, clean = (text) => text } = this.#parts;
+    const { clock, clean = (text) => text } = this.#parts;
     const message = said === undefined ? undefined : clean(said);
     const before = this.#troubles.get(key);
     if (before?.message === message) return false;
     if (message === undefined) {
       this.#troubles.delete(key);
-      onTrouble(before!, true);
+      this.#untold.push([before!, true]);
     } else {
       const trouble = { key, message, since: before?.since ?? timestamp(clock), ...(code && { code }) };
       this.#troubles.set(key, trouble);
-      onTrouble(trouble, false);
+      this.#untold.push([trouble, false]);
     }
     return true;
   }
 
   #update(): void {
+    this.#setState();
+    // Who is told of trouble may ask for the state, which knows of it by now.
+    for (const told of this.#untold.splice(0)) this.#parts.onTrouble?.(...told);
+  }
+
+  #setState(): void {
     const stale = this.troubles.filter(({ key }) => key.startsWith(sourcePrefix));
     const sources = stale.map(({ key, code }) => ({ id: key.slice(sourcePrefix.length), code: code! }));
     const kind = sources.length > 0 ? 'stale' : this.#troubles.size > 0 ? 'degraded' : 'ready';

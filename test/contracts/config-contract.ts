@@ -3,6 +3,7 @@ import { ClientError } from '../../client/errors.ts';
 import type { Config, Verify } from '../../client/types.ts';
 import { until } from '../support/until.ts';
 import type { App } from '../support/use-daemon.ts';
+import { takeWarnings } from '../support/warnings.ts';
 
 /** How a suite makes configs of one kind and plays the daemon's side. */
 export interface ConfigKit {
@@ -123,6 +124,7 @@ export function describeConfig(name: string, kit: () => ConfigKit): void {
 
     it('is not harmed by listeners that fail', async () => {
       const config = await kit().open();
+      const warned: string[] = [];
       config.on('link', () => {
         throw new Error('a listener of link');
       });
@@ -135,6 +137,10 @@ export function describeConfig(name: string, kit: () => ConfigKit): void {
       await until('it is live', () => config.link.kind === 'live');
       await commit('after-all-that');
       await until('it still follows', () => config.settings.database.url === 'after-all-that');
+      await until('it has warned', () => warned.push(...takeWarnings()) >= 3);
+      await config.close();
+      await until('that it has ended, too', () => warned.push(...takeWarnings()) >= 4);
+      for (const warning of warned) expect(warning).match(/^HotconfWarning: a listener of '(link|change)' failed/);
     });
 
     it('answers reload, validate and summary', async () => {

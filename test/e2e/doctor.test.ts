@@ -7,6 +7,7 @@ import { hotconf, useProcesses } from '../support/daemon-process.ts';
 import { layExample } from '../support/example.ts';
 import { useScratch } from '../support/scratch.ts';
 import { nobodysUid } from '../support/shipped.ts';
+import { skipBecause } from '../support/skip.ts';
 import { useGoogle } from '../support/use-google.ts';
 
 describe('hotconf doctor', function () {
@@ -118,7 +119,7 @@ describe('hotconf doctor', function () {
   });
 
   it('judges for the user of the daemon, and advises nothing that takes anything away from it', async function () {
-    if (process.getuid!() !== 0) return this.skip();
+    if (process.getuid!() !== 0) return skipBecause(this, 'only root can play several users');
     const file = lay({ admin: {}, fileModeCheck: 'strict' });
     scratch().open();
     execFileSync('chown', ['-R', String(nobodysUid), scratch().folder]);

@@ -7,6 +7,7 @@ import { layExample } from '../support/example.ts';
 import { GoogleWithCredentials } from '../support/google-with-credentials.ts';
 import { useScratch } from '../support/scratch.ts';
 import { project } from '../support/secret-manager/local-secret-manager.ts';
+import { skipBecause } from '../support/skip.ts';
 import { until } from '../support/until.ts';
 import type { App } from '../support/use-daemon.ts';
 
@@ -181,7 +182,7 @@ describe("Google's credentials", function () {
   });
 
   it('that may not be read name the user who has to', async function () {
-    if (process.getuid!() !== 0) return this.skip();
+    if (process.getuid!() !== 0) return skipBecause(this, 'only root can play several users');
     const file = lay();
     const GOOGLE_APPLICATION_CREDENTIALS = keyFile(google.keyFiles.service_account);
     for (const folder of ['.', 'run', 'state']) mkdirSync(scratch().path(folder), { recursive: true });

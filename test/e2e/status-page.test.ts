@@ -21,7 +21,7 @@ describe('the status page, in Chromium', function () {
   let context: BrowserContext | undefined;
   const edit = (text: string) => test().scratch.write('secrets/app.yaml', text);
 
-  beforeEach(function () {
+  before(function () {
     if (!existsSync(browserPath)) skipBecause(this, 'Chromium is not installed');
   });
   afterEach(async () => {

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, renameSync, rmSync, symlinkSync, truncateSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { expect } from 'chai';
+import { skipBecause } from '../support/skip.ts';
 import { quietFor, until } from '../support/until.ts';
 import { type LogLine, useDaemon } from '../support/use-daemon.ts';
 
@@ -157,7 +158,7 @@ describe('faults of files', () => {
       'chmod o-w',
     ).then(() => {}));
   it('24: a file of somebody else', async function () {
-    if (process.getuid!() !== 0) return this.skip();
+    if (process.getuid!() !== 0) return skipBecause(this, 'only root can play several users');
     await expectKept(
       'source_insecure',
       () => chownSync(daemon().scratch.path('secrets/app.yaml'), 12345, 12345),

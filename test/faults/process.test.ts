@@ -250,7 +250,7 @@ describe('faults of the daemon as a process', () => {
   });
 
   it('23: keeps and retries a file that it may not read', async function () {
-    if (process.getuid!() !== 0) return this.skip();
+    if (process.getuid!() !== 0) return skipBecause(this, 'only root can play several users');
     layExample(scratch());
     execFileSync('chown', ['-R', '65534:65534', scratch().folder]);
     const daemon = await run(['start', '--config', scratch().path('hotconf.yaml')], { uid: 65534, gid: 65534 }).ready();
@@ -277,8 +277,7 @@ describe('faults of the daemon as a process', () => {
     try {
       execFileSync('unshare', ['-Ur', 'sh', '-c', 'echo 0 > /proc/sys/user/max_inotify_watches']);
     } catch {
-      this.test!.title += ' (skipped, because this machine allows no user namespace)';
-      return this.skip();
+      return skipBecause(this, 'this machine allows no user namespace');
     }
     const daemon = await run(['start', '--config', scratch().path('hotconf.yaml')], { wrapper }).ready();
     expect(daemon.logged('watch_degraded')[0])

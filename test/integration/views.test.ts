@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { hotconf } from '../support/daemon-process.ts';
+import { skipBecause } from '../support/skip.ts';
 import { quietFor, until } from '../support/until.ts';
 import { useDaemon } from '../support/use-daemon.ts';
 
@@ -117,7 +118,7 @@ describe('views', () => {
   });
 
   it('have sockets of the mode and group that they say, in a folder that lets those groups through', async function () {
-    if (process.getuid!() !== 0) return this.skip();
+    if (process.getuid!() !== 0) return skipBecause(this, 'only root can play several users');
     const { statSync } = await import('node:fs');
     test().options.views = { web: { group: '12345' }, db: { group: 12346, mode: '0620' } };
     test().options.admin = { socket: test().scratch.path('operators/admin.sock') };

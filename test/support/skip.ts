@@ -1,7 +1,14 @@
-/** Skips a test and says why in the report, so that what did not run is seen. */
+/** Skips a test, or all of a suite from its `before`, and says why in the list at the end of the run. */
 export function skipBecause(context: Mocha.Context, why: string): never {
-  // The reporter of a whole run shows no titles.
-  console.log(`      skipped, because ${why}`);
-  context.test!.title += ` (skipped, because ${why})`;
+  // In a hook the test is the hook itself; what it keeps from running is the suite's.
+  const tests =
+    (context.test as Mocha.Runnable & { type?: string }).type === 'hook'
+      ? testsBelow(context.test!.parent!)
+      : [context.test!];
+  for (const test of tests) if (!test.title.endsWith(`(${why})`)) test.title += ` (${why})`;
   return context.skip();
+}
+
+function testsBelow(suite: Mocha.Suite): Mocha.Runnable[] {
+  return [...suite.tests, ...suite.suites.flatMap(testsBelow)];
 }
