@@ -100,7 +100,9 @@ export class Health {
       this.#troubles.delete(key);
       this.#untold.push([before!, true]);
     } else {
-      const trouble = { key, message, since: before?.since ?? timestamp(clock), ...(code && { code }) };
+      // Another trouble than before has begun now.
+      const since = before && before.code === code && code ? before.since : timestamp(clock);
+      const trouble = { key, message, since, ...(code && { code }) };
       this.#troubles.set(key, trouble);
       this.#untold.push([trouble, false]);
     }

@@ -12,7 +12,12 @@ export class BenchDaemon implements AsyncDisposable {
   readonly #child;
   #stdout = '';
 
-  constructor(lay: (scratch: Scratch) => void, options: Record<string, unknown>) {
+  /** `flags`: of Node, in place of those that the command gives; a function of the scratch folder. */
+  constructor(
+    lay: (scratch: Scratch) => void,
+    options: Record<string, unknown>,
+    flags?: (folder: string) => readonly string[],
+  ) {
     lay(this.scratch);
     this.scratch.write('schema.json', '{"type": "object"}');
     const all = {
@@ -23,9 +28,13 @@ export class BenchDaemon implements AsyncDisposable {
       ...options,
     };
     const file = this.scratch.write('hotconf.yaml', stringify(all));
-    const main = join(import.meta.dirname, '../../dist/daemon/main.js');
-    // Started by its own first line, as a user does.
-    this.#child = spawn(main, ['start', '--config', file], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const root = join(import.meta.dirname, '../..');
+    const command = flags
+      ? [...flags(this.scratch.folder), join(root, 'dist/daemon/main.js')]
+      : [join(root, 'daemon/hotconf.cjs')];
+    this.#child = spawn(process.execPath, [...command, 'start', '--config', file], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     this.#child.stdout.setEncoding('utf8').on('data', (text) => {
       this.#stdout += text;
     });

@@ -6,6 +6,7 @@ import type { Row } from './figures.ts';
 import { measureGcp } from './gcp.ts';
 import { measureMemory } from './memory.ts';
 import { measureRecovery } from './recovery.ts';
+import { measureUnderPermission } from './under-permission.ts';
 
 // Prints one table, of everything or of what the arguments name. A bound that is missed is marked; nothing fails, for a machine may be busy.
 console.log(`node ${process.version}, ${cpus().length} cores, ${cpus()[0]?.model}\n`);
@@ -15,6 +16,7 @@ const measures = {
   delivery: measureDelivery,
   memory: measureMemory,
   gcp: measureGcp,
+  permission: measureUnderPermission,
 };
 // The last one takes minutes, so it runs only when it is named.
 const named = { ...measures, recovery: measureRecovery };

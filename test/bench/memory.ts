@@ -64,7 +64,7 @@ async function measureIdle(daemon: BenchDaemon): Promise<number> {
 /** A program that reads one snapshot, beside one that reads the same from a bare socket. */
 function measureClient(): Row[] {
   const script = join(import.meta.dirname, 'one-program.mjs');
-  const dist = join(import.meta.dirname, '../../dist/client/index.js');
+  const dist = join(import.meta.dirname, '../../client/dist/index.js');
   const sample = (kind: string) => {
     const [memory, time] = execFileSync(process.execPath, [script, kind, dist], { encoding: 'utf8' })
       .split(' ')
