@@ -70,9 +70,9 @@ export class HotconfProcess {
   }
 }
 
-/** Runs a command to its end. */
+/** Runs a command to its end, which comes within a minute: nothing outlives a test that gave up. */
 export async function hotconf(args: readonly string[], options: SpawnOptions = {}) {
-  const run = new HotconfProcess(args, options);
+  const run = new HotconfProcess(args, { timeout: 60_000, killSignal: 'SIGKILL', ...options });
   const code = await run.ended();
   return { code, stdout: run.stdout, stderr: run.stderr, lastWords: run.lastWords };
 }
