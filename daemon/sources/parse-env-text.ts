@@ -5,6 +5,7 @@ const blanks = /[ \t]*/y;
 const exported = /export[ \t]+(?=[\w.-]+[ \t]*=)/y;
 /** From `#` to the end of a line, or nothing. */
 const ending = /[ \t]*(?:#[^\n]*)?(?:\n|$)/y;
+const special = /["\\]/g;
 const escapes: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', '"': '"', '\\': '\\' };
 
 /**
@@ -82,18 +83,19 @@ class EnvText {
   #escaped(start: number): string {
     const pieces: string[] = [];
     for (let from = this.#at + 1; ; ) {
-      const quote = this.#text.indexOf('"', from);
-      if (quote === -1) throw this.#unclosed(start);
-      const backslash = this.#text.slice(from, quote).indexOf('\\');
-      if (backslash === -1) {
-        pieces.push(this.#text.slice(from, quote));
-        this.#at = quote + 1;
+      special.lastIndex = from;
+      const found = special.exec(this.#text);
+      if (!found) throw this.#unclosed(start);
+      pieces.push(this.#text.slice(from, found.index));
+      if (found[0] === '"') {
+        this.#at = found.index + 1;
         return pieces.join('');
       }
-      const next = this.#text[from + backslash + 1]!;
+      const next = this.#text[found.index + 1];
+      if (next === undefined) throw this.#unclosed(start);
       // One that means nothing is there as it is written.
-      pieces.push(this.#text.slice(from, from + backslash), escapes[next] ?? `\\${next}`);
-      from += backslash + 2;
+      pieces.push(escapes[next] ?? `\\${next}`);
+      from = found.index + 2;
     }
   }
 
