@@ -1,6 +1,7 @@
 import { AdminServer } from './admin/admin-server.ts';
 import { ProgramRequests } from './admin/program-requests.ts';
 import { Reports } from './admin/reports.ts';
+import { DaemonError } from './model/errors.ts';
 import type { Actor, ReloadOutcome, ReloadRecord, Snapshot } from './model/snapshot.ts';
 import type { AuditTrail } from './observe/audit-trail.ts';
 import { Happenings } from './observe/happenings.ts';
@@ -22,7 +23,8 @@ import { readVersion } from './ops/version.ts';
 import { CommitGate } from './reload/commit-gate.ts';
 import { describeReloadEnd } from './reload/describe-reload.ts';
 import { loadAppSchema } from './reload/load-app-schema.ts';
-import { Reloader, type RollbackRequest } from './reload/reloader.ts';
+import { Refusals } from './reload/refusals.ts';
+import { Reloader, type ReloadRequest, type RollbackRequest } from './reload/reloader.ts';
 import { SettleWindow } from './reload/settle-window.ts';
 import { SnapshotStore } from './reload/snapshot-store.ts';
 import { describeSessionEvent } from './serve/describe-session-event.ts';
@@ -30,7 +32,7 @@ import { Rollout } from './serve/rollout.ts';
 import { Rotation } from './serve/rotation.ts';
 import type { Session } from './serve/session.ts';
 import type { SessionEvent } from './serve/session-event.ts';
-import { Views } from './serve/views.ts';
+import { Views, viewGroups } from './serve/views.ts';
 import { createSources } from './sources/create-sources.ts';
 import { GcpSource } from './sources/gcp/gcp-source.ts';
 import { type Source, watchProblem } from './sources/source.ts';
@@ -71,6 +73,7 @@ export class Daemon {
   readonly #rotation: Rotation;
   readonly #history: History;
   readonly #rulings: Rulings;
+  readonly #refusals: Refusals;
   readonly #stop = new AbortController();
   readonly #started = new StopList();
   #running: Promise<void> = Promise.resolve();
@@ -92,7 +95,8 @@ export class Daemon {
     this.#health = new Health({
       clock,
       log,
-      onChange: (state) => this.#views.tellState(state),
+      // A pin from before a restart degrades it before there are programs.
+      onChange: (state) => this.#views?.tellState(state),
       clean: (text) => redaction.clean(text),
       onTrouble: (trouble, isOver) => this.#happenings.tell({ kind: isOver ? 'recovery' : 'trouble', trouble }),
     });
@@ -103,9 +107,13 @@ export class Daemon {
       intend,
       reports: () => this.reports,
       reload: (actor) => this.reload(actor),
-      preview: () => this.#reloader.preview(signal),
+      preview: () => this.#reloader.preview(false, signal),
       rotation: () => this.#rotation,
     });
+    prepareRuntimeFolder(options.runtimeDir, viewGroups(options), options.runtimeDirMode);
+    this.#state = StateStore.open(options.stateDir);
+    const onUnsaved = (error: unknown) => this.#onUnsaved(error);
+    this.#rulings = new Rulings({ state: this.#state, health: this.#health, onUnsaved });
     this.#views = new Views({
       options,
       descriptors: spareDescriptors(),
@@ -117,10 +125,9 @@ export class Daemon {
       onFull: (problem) => this.#health.setDegraded('clients', problem),
       onSettled: (revision, delivery) => this.#history.delivered(revision, delivery),
       clean: (text) => redaction.clean(text),
+      roster: this.#rulings,
+      onGoodbye: (voter) => this.#refusals.forgetVoter(voter),
     });
-    prepareRuntimeFolder(options.runtimeDir, this.#views.groups, options.runtimeDirMode);
-    this.#state = StateStore.open(options.stateDir);
-    const onUnsaved = (error: unknown) => this.#onUnsaved(error);
     this.#lookouts = new Lookouts({
       ...parts,
       version,
@@ -148,7 +155,7 @@ export class Daemon {
       clock,
       keep: options.lastKnownGood.keep,
       onUnsaved,
-      onCommit: (snapshot) => this.#rollout.publish(snapshot),
+      secrets: redaction,
     });
     this.#rollout = new Rollout({
       options: options.rollout,
@@ -158,24 +165,33 @@ export class Daemon {
       onDone: (snapshot) => this.#keeper.save(snapshot),
       onWithdraw: (...withdrawal) => void this.#reloader.withdraw(...withdrawal),
     });
-    this.#rulings = new Rulings({ state: this.#state, health: this.#health, onUnsaved });
     const pins = this.#rulings;
+    this.#settle = new SettleWindow(options.reload, clock);
+    this.#refusals = new Refusals({
+      keeper: this.#rulings,
+      clock,
+      random: Math.random,
+      onDue: (sourceIds) => {
+        for (const sourceId of sourceIds) this.#settle.add({ sourceId, reason: 'retry' });
+      },
+    });
     const gate = new CommitGate({
       store: this.#store,
       validate,
-      tryOut: (candidate, whileRunning) => this.#views.tryOut(candidate, whileRunning),
+      tryOut: (...asked) => this.#views.tryOut(...asked),
       pins,
-      withdrawals: this.#rulings,
+      refusals: this.#refusals,
+      publisher: this.#rollout,
       maxSnapshotBytes: options.limits.snapshotSize,
       maxRemoved: options.reload.maxRemoved,
     });
-    this.#settle = new SettleWindow(options.reload, clock);
     this.#reloader = new Reloader({
       sources: this.#sources,
       freshSources: () => createSources({ ...sourceParts, log: () => {} }),
       settle: this.#settle,
       store: this.#store,
       gate,
+      refusals: this.#refusals,
       pins,
       partsOf: async (revision) => this.#keeper.partsOf(revision, this.#store.kept),
       clock,
@@ -195,6 +211,8 @@ export class Daemon {
       source: gcp,
       reload: (actor) => this.#reloader.reloadNow(new Set([gcp!.id]), actor, signal),
       answersTo: (revision) => this.#rollout.answersTo(revision, rotationWithinMs),
+      store: this.#store,
+      pins,
       log,
       signal,
     });
@@ -208,6 +226,7 @@ export class Daemon {
       views: this.#views,
       rollout: this.#rollout,
       pins,
+      refusals: this.#refusals,
       history: (limit) => this.#state.records(limit),
       kept: () => this.#keeper.revisions(this.#store.kept),
       clock,
@@ -220,11 +239,11 @@ export class Daemon {
       happenings: this.#happenings,
       meters: this.#lookouts.meters,
       intend,
-      isReloading: (acceptMissing) => this.#reloader.isReloadingAll(acceptMissing),
-      reload: (actor, acceptMissing) => this.reload(actor, acceptMissing),
+      isReloading: (asked) => this.#reloader.isReloadingAll(asked),
+      reload: (...asked) => this.reload(...asked),
       rollback: (...asked) => this.rollback(...asked),
       unpin: (actor) => this.#reloader.unpin(redaction.cleanActor(actor), signal),
-      preview: () => this.#reloader.preview(signal),
+      preview: () => this.#reloader.preview(true, signal),
       allAnswered: () => this.#views.allAnswered(answersWithinMs),
       rotate: (...asked) => this.#rotation.rotate(...asked),
       peerOf: (socket) => this.#views.doorkeeper.peerOf(socket),
@@ -239,14 +258,19 @@ export class Daemon {
     this.#started.add(() => this.#keeper.close());
     for (const source of this.#sources) this.#started.add(() => source.close());
     try {
+      // First, so that no reload that a signal or an operator asks for comes before it.
+      const isKept = this.#restore();
       await this.#startPart(this.#lookouts);
       await this.#startPart(this.#admin);
-      const isKept = this.#restore();
       const live = this.#goLive(isKept);
       this.#running = live;
-      await (isKept ? Promise.race([live, sleep(clock, serveKeptAfterMs)]) : live);
+      // What is kept waits for no source that does not answer, nor for programs, which cannot be back before.
+      const { wanted } = this.#views.roster;
+      await (isKept ? Promise.race([live, wanted, sleep(clock, serveKeptAfterMs)]) : live);
+      this.#assertStarting();
       this.#health.setProblems(this.#reloader.problems());
       await this.#startPart(this.#views);
+      this.#started.add(() => this.#rollout.stop());
       await this.#startPart(this.#guard());
       this.#running = live.then(() => this.#reloader.run(this.#stop.signal));
       this.#happenings.tell({ kind: 'ready', revision: this.#store.current!.revision });
@@ -258,8 +282,8 @@ export class Daemon {
   }
 
   /** Reads every source again. */
-  reload(actor: Actor, acceptMissing = false): Promise<ReloadOutcome> {
-    return this.#reloader.reloadAll(this.#parts.redaction.cleanActor(actor), this.#stop.signal, acceptMissing);
+  reload(actor: Actor, asked: ReloadRequest = {}): Promise<ReloadOutcome> {
+    return this.#reloader.reloadAll(this.#parts.redaction.cleanActor(actor), this.#stop.signal, asked);
   }
 
   /** Commits the content of an earlier revision as a new one, and pins it. */
@@ -330,16 +354,23 @@ export class Daemon {
     const { options, clock, log } = this.#parts;
     return new SocketGuard({
       files: [...this.#views.servers, this.#admin].map(({ file }) => file),
-      prepareFolder: () => prepareRuntimeFolder(options.runtimeDir, this.#views.groups, options.runtimeDirMode),
+      prepareFolder: () => prepareRuntimeFolder(options.runtimeDir, viewGroups(options), options.runtimeDirMode),
       clock,
       log,
       onProblem: (problem) => this.#health.setDegraded('sockets', problem),
     });
   }
 
+  /** Throws `shutting_down` when a stop came during the start. */
   async #startPart(part: { start(): Promise<void>; stop(): Promise<void> }): Promise<void> {
+    this.#assertStarting();
     this.#started.add(() => part.stop());
     await part.start();
+    this.#assertStarting();
+  }
+
+  #assertStarting(): void {
+    if (this.#stop.signal.aborted) throw new DaemonError('shutting_down', 'the daemon was stopped while it started');
   }
 
   #onReload(given: ReloadRecord, outcome: ReloadOutcome): void {
@@ -368,5 +399,14 @@ export class Daemon {
     const sinceCommitMs = event.kind === 'accepted' ? this.#views.sincePublished(event.revision, session) : undefined;
     this.#happenings.tell({ kind: 'session', event, session, sinceCommitMs });
     this.#rollout.onSession(event, session);
+    if (event.kind === 'ahead') void this.#reloader.outrun(event.revision);
+    if (event.kind === 'vote' || event.kind === 'left') this.#showVotes();
+  }
+
+  #showVotes(): void {
+    const silent = this.#views.programs.filter(({ verifies, hasVote }) => verifies && !hasVote);
+    const names = silent.map(({ name }) => name).slice(0, 10);
+    const what = `changes do not wait for ${names.join(', ')}: no answer to two verifications in time`;
+    this.#health.setDegraded('votes', silent.length > 0 ? what : undefined);
   }
 }

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { RotationResult } from '../../schemas/wire.ts';
 import type { Actor, ReloadOutcome } from '../model/snapshot.ts';
 import type { Preview } from '../reload/commit-gate.ts';
-import type { RollbackRequest } from '../reload/reloader.ts';
+import type { ReloadRequest, RollbackRequest } from '../reload/reloader.ts';
 import type { RotationRequest } from '../serve/rotation.ts';
 import { type OperateParts, operate, outcomeOfRotation } from './operate.ts';
 import type { ReloadLimit } from './reload-limit.ts';
@@ -13,8 +13,8 @@ export interface ChangeRoutesParts extends OperateParts {
   /** `undefined` where operators are not limited: on the socket. */
   readonly limit: ReloadLimit | undefined;
   /** A reload of this kind is under way, and another call would join it. */
-  readonly isReloading: (acceptMissing: boolean) => boolean;
-  readonly reload: (actor: Actor, acceptMissing: boolean) => Promise<ReloadOutcome>;
+  readonly isReloading: (asked: ReloadRequest) => boolean;
+  readonly reload: (actor: Actor, asked: ReloadRequest) => Promise<ReloadOutcome>;
   readonly rollback: (request: RollbackRequest, actor: Omit<Actor, 'cause'>) => Promise<ReloadOutcome>;
   readonly unpin: (actor: Actor) => Promise<ReloadOutcome>;
   readonly preview: () => Promise<Preview>;
@@ -27,12 +27,13 @@ export interface ChangeRoutesParts extends OperateParts {
 const rotateBytes = 96 * 1024;
 
 const reason = { type: 'string', maxLength: 500 } as const;
+const flag = { type: 'boolean' } as const;
 const revision = { type: 'integer', minimum: 1, maximum: Number.MAX_SAFE_INTEGER } as const;
 const bodyOf = (properties: object, required: readonly string[] = []) =>
   ({ body: { type: 'object', additionalProperties: false, properties, required } }) as const;
 
 const bodies = {
-  reload: bodyOf({ reason, dryRun: { type: 'boolean' }, acceptMissing: { type: 'boolean' } }),
+  reload: bodyOf({ reason, dryRun: flag, acceptMissing: flag, noVerify: flag }),
   rollback: bodyOf({ to: revision, expect: revision, force: { type: 'boolean' }, reason }, ['to']),
   unpin: bodyOf({ reason }),
   rotate: bodyOf(
@@ -56,22 +57,23 @@ export function changeRoutes(app: FastifyInstance, parts: ChangeRoutesParts): vo
     return reply.code(answer.status === 'success' ? 200 : 422).send(answer);
   };
 
-  app.post<{ Body: { reason?: string; dryRun?: boolean; acceptMissing?: boolean } }>(
+  app.post<{ Body: ReloadRequest & { reason?: string; dryRun?: boolean } }>(
     '/admin/reload-config',
     { schema: bodies.reload, config },
     async (request, reply) => {
-      const { dryRun, acceptMissing = false, ...said } = request.body;
+      const { dryRun, acceptMissing, noVerify, ...said } = request.body;
+      const asked = { acceptMissing, noVerify };
       if (dryRun) return reply.send({ status: 'success', message: 'Nothing was changed', ...(await parts.preview()) });
       const by = request.operator!;
       const task = async () => {
-        const isJoining = parts.isReloading(acceptMissing);
+        const isJoining = parts.isReloading(asked);
         if (!isJoining) limit?.take(by.name);
-        const outcome = await parts.reload({ cause: 'operator', by: by.name, ...said }, acceptMissing);
+        const outcome = await parts.reload({ cause: 'operator', by: by.name, ...said }, asked);
         // Who meets an error has to be able to try again.
         if (!isJoining && outcome.kind === 'rejected') limit?.giveBack(by.name);
         return outcome;
       };
-      const facts = { ...said, ...(acceptMissing && { acceptMissing }) };
+      const facts = { ...said, ...(acceptMissing && { acceptMissing }), ...(noVerify && { noVerify }) };
       return answered(await operate(parts, { what: 'reload', by, facts, task, outcomeOf }), reply);
     },
   );

@@ -11,6 +11,7 @@ import type { Clock } from '../ops/clock.ts';
 import type { Health } from '../ops/health.ts';
 import type { Options } from '../ops/options.ts';
 import type { PinKeeper } from '../reload/commit-gate.ts';
+import type { Refusals } from '../reload/refusals.ts';
 import type { SnapshotStore } from '../reload/snapshot-store.ts';
 import type { Rollout } from '../serve/rollout.ts';
 import type { Views } from '../serve/views.ts';
@@ -28,6 +29,7 @@ export interface ReportsParts {
   readonly views: Views;
   readonly rollout: Rollout;
   readonly pins: PinKeeper;
+  readonly refusals: Pick<Refusals, 'list'>;
   /** Newest first. */
   readonly history: (limit?: number) => readonly ReloadRecord[];
   /** Revisions that a rollback can go back to. */
@@ -46,7 +48,7 @@ export class Reports {
   }
 
   summary() {
-    const { options, store, schema, history, pins, rollout } = this.#parts;
+    const { options, store, schema, history, pins, refusals, rollout } = this.#parts;
     const snapshot = this.#snapshot();
     return {
       environment: options.environment,
@@ -59,6 +61,7 @@ export class Reports {
       sources: this.#sources(),
       pinned: pins.pin ?? null,
       rollout: rollout.stage ?? null,
+      held: refusals.list,
       lastReload: history(1)[0] ?? null,
     };
   }
@@ -83,6 +86,7 @@ export class Reports {
       sources: summary.sources.map(({ id, kind, state }) => ({ id, kind, state })),
       pinned: summary.pinned && { revision: summary.pinned.revision },
       rollout: null,
+      held: [],
       lastReload: at ? { at, outcome, revision } : null,
     };
   }

@@ -78,6 +78,7 @@ function createProgram(io: Io, setExitCode: (code: number) => void): Command {
     .option('--reason <text>', 'why, for the history')
     .option('--dry-run', 'tell what would change and what the programs say of it, and change nothing')
     .option('--accept-missing', 'let settings go whose sources do not give them any more')
+    .option('--no-verify', 'commit without asking the programs that verify changes')
     .option('--json', 'as JSON');
   add('rollback <revision>', 'serves the content of an earlier revision, and pins it', async (options, { args }) =>
     (await import('./rollback.ts')).rollback({ ...options, revision: args[0]! }, io),

@@ -8,6 +8,8 @@ export interface ReloadOptions extends SharedOptions {
   readonly reason?: string;
   readonly dryRun?: boolean;
   readonly acceptMissing?: boolean;
+  /** False: programs with `verify` are not asked. */
+  readonly verify?: boolean;
 }
 
 /** How a reload, a rollback or an unpin ended. */
@@ -26,9 +28,13 @@ export interface ReloadAnswer {
 
 /** Reads every source again, waits, and tells the outcome and which subscribers took it. */
 export async function reload(options: ReloadOptions, io: Io): Promise<number> {
-  const { reason, dryRun, acceptMissing } = options;
+  const { reason, dryRun, acceptMissing, verify } = options;
   if (dryRun) return tellPreview(options, io, 1);
-  const body = { ...(reason && { reason }), ...(acceptMissing && { acceptMissing }) };
+  const body = {
+    ...(reason && { reason }),
+    ...(acceptMissing && { acceptMissing }),
+    ...(verify === false && { noVerify: true }),
+  };
   return tellReload(options, io, '/admin/reload-config', body);
 }
 

@@ -14,6 +14,8 @@ export interface ErrorFacts {
   readonly issues?: readonly Issue[];
   /** The programs that reject it. */
   readonly rejectedBy?: readonly Rejecting[];
+  /** All programs that did not accept it, as `view/name`. */
+  readonly refusers?: readonly string[];
   readonly sourceId?: string;
   /** The system's own code, such as `EACCES`. */
   readonly systemCode?: string;

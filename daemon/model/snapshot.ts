@@ -49,14 +49,31 @@ export interface Snapshot {
   readonly removed: readonly string[];
 }
 
-/** The content of a part that was taken back, as far as it may be kept without its content. */
-export interface Withdrawn {
-  /** The part's name. */
+/** The content of one part, as far as it may be kept without the content. */
+export interface PartMark {
+  readonly sourceId: string;
   readonly part: string;
-  /** Of its content, under a key of the state folder. */
+  /** Of its content, under a key of the state folder; empty where the part is absent. */
   readonly mark: string;
-  /** Who rejected it, and why. */
+}
+
+/** New contents of parts that programs refused together. */
+export interface Refusal {
+  /** `rejected` by a verification, and tried again by itself; `withdrawn` from a rollout, and tried again when a part changes. */
+  readonly kind: 'rejected' | 'withdrawn';
+  readonly parts: readonly PartMark[];
+  /** Who refused it, and why. */
   readonly why: string;
+  /** The programs that refused it, as `view/name`. */
+  readonly by: readonly string[];
+}
+
+/** A program that was connected and did not say goodbye. */
+export interface ExpectedProgram {
+  /** `view/name`. */
+  readonly voter: string;
+  /** It tries candidates. */
+  readonly verifies: boolean;
 }
 
 /** A snapshot as it is kept for later: its settings are what its parts merge to. */
@@ -81,7 +98,14 @@ export interface Shadowed {
 
 /** How one run of the pipeline ended. */
 export type ReloadOutcome =
-  | { readonly kind: 'committed'; readonly snapshot: Snapshot }
+  | {
+      readonly kind: 'committed';
+      readonly snapshot: Snapshot;
+      /** What was urgent went to all programs before, as a revision of its own. */
+      readonly urgent?: Snapshot;
+      /** Why other pending changes are not in it. */
+      readonly refused?: DaemonError;
+    }
   | { readonly kind: 'unchanged'; readonly snapshot: Snapshot; readonly shadowed?: readonly Shadowed[] }
   | { readonly kind: 'rejected'; readonly error: DaemonError };
 
@@ -108,6 +132,7 @@ export interface ReloadRecord {
   readonly removed: readonly string[];
   /** What changed in a source and is given by another one. */
   readonly shadowed?: readonly Shadowed[];
+  /** Why it was rejected; with a commit, why other pending changes are not in it. */
   readonly error?: {
     readonly code: string;
     readonly message: string;

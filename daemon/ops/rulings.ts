@@ -1,4 +1,4 @@
-import type { Pin, Withdrawn } from '../model/snapshot.ts';
+import type { ExpectedProgram, Pin, Refusal } from '../model/snapshot.ts';
 import type { Health } from './health.ts';
 import type { StateStore } from './state-store.ts';
 
@@ -10,17 +10,19 @@ export interface RulingsParts {
 
 /**
  * What operators and programs have decided about what is served, in memory and in the state folder: the pin, which is
- * shown wherever the daemon's state is, and the contents that were withdrawn.
+ * shown wherever the daemon's state is, the contents that programs refused, and the programs that are expected.
  */
 export class Rulings {
   readonly #parts: RulingsParts;
   #pin: Pin | undefined;
-  #withdrawn: readonly Withdrawn[];
+  #refusals: readonly Refusal[];
+  #expected: readonly ExpectedProgram[];
 
   constructor(parts: RulingsParts) {
     this.#parts = parts;
     this.#pin = parts.state.pin;
-    this.#withdrawn = parts.state.withdrawn;
+    this.#refusals = parts.state.refusals;
+    this.#expected = parts.state.expected;
     this.#show();
   }
 
@@ -37,14 +39,26 @@ export class Rulings {
     });
   }
 
-  get withdrawn(): readonly Withdrawn[] {
-    return this.#withdrawn;
+  get refusals(): readonly Refusal[] {
+    return this.#refusals;
   }
 
-  set withdrawn(withdrawn: readonly Withdrawn[]) {
-    this.#withdrawn = withdrawn;
+  set refusals(refusals: readonly Refusal[]) {
+    this.#refusals = refusals;
     this.#save(() => {
-      this.#parts.state.withdrawn = withdrawn;
+      this.#parts.state.refusals = refusals;
+    });
+  }
+
+  /** Programs that were connected and did not say goodbye. */
+  get expected(): readonly ExpectedProgram[] {
+    return this.#expected;
+  }
+
+  set expected(expected: readonly ExpectedProgram[]) {
+    this.#expected = expected;
+    this.#save(() => {
+      this.#parts.state.expected = expected;
     });
   }
 

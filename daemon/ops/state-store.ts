@@ -2,7 +2,7 @@ import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
-import type { Delivery, Pin, ReloadRecord, Withdrawn } from '../model/snapshot.ts';
+import type { Delivery, ExpectedProgram, Pin, Refusal, ReloadRecord } from '../model/snapshot.ts';
 import { explainStateError, isDamaged, makeStateFolder, openStateDatabase } from './state-database.ts';
 
 /** Records kept; the oldest go first. */
@@ -99,13 +99,22 @@ export class StateStore {
     this.#write('pin', pin ? JSON.stringify(pin) : '');
   }
 
-  /** Contents that were taken back; the newest first. */
-  get withdrawn(): readonly Withdrawn[] {
-    return JSON.parse(this.#read('withdrawn') ?? '[]');
+  /** New contents that programs refused; the newest first. */
+  get refusals(): readonly Refusal[] {
+    return JSON.parse(this.#read('refusals') ?? '[]');
   }
 
-  set withdrawn(withdrawn: readonly Withdrawn[]) {
-    this.#write('withdrawn', JSON.stringify(withdrawn));
+  set refusals(refusals: readonly Refusal[]) {
+    this.#write('refusals', JSON.stringify(refusals));
+  }
+
+  /** Programs that were connected and did not say goodbye. */
+  get expected(): readonly ExpectedProgram[] {
+    return JSON.parse(this.#read('expected') ?? '[]');
+  }
+
+  set expected(expected: readonly ExpectedProgram[]) {
+    this.#write('expected', JSON.stringify(expected));
   }
 
   /** Of the last known good that was written last. */

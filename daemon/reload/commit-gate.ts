@@ -1,12 +1,14 @@
 import type { Issue } from '../../schemas/errors.ts';
+import { compare, formatPaths } from '../../schemas/patch.ts';
 import { DaemonError } from '../model/errors.ts';
 import type { LayerPart } from '../model/layer.ts';
-import type { Candidate, Cause, Pin, ReloadOutcome, Snapshot } from '../model/snapshot.ts';
+import { overlayParts, partKey } from '../model/parts.ts';
+import type { Candidate, Cause, KeptSnapshot, Pin, ReloadOutcome, Snapshot } from '../model/snapshot.ts';
 import { findShadowed } from './find-shadowed.ts';
 import { LossGuard } from './loss-guard.ts';
 import { CandidateMaker } from './make-candidate.ts';
-import { Quarantine, type QuarantineKeeper } from './quarantine.ts';
-import type { SnapshotStore } from './snapshot-store.ts';
+import type { Refusals } from './refusals.ts';
+import type { Draft, SnapshotStore } from './snapshot-store.ts';
 import type { Validate } from './validate-candidate.ts';
 import { judgeTrial, type Trial, type TryOut } from './verify-candidate.ts';
 
@@ -15,12 +17,25 @@ export interface PinKeeper {
   pin: Pin | undefined;
 }
 
+/** Brings what is committed to the programs. */
+export interface Publisher {
+  /** What all programs run, while some run something newer; `undefined` when nothing is staged. */
+  readonly stable: Snapshot | undefined;
+  /** A change at one of these paths goes to all programs at once. */
+  isUrgent(paths: readonly string[]): boolean;
+  /** As the strategy says: to all programs, or to some first. Called in the same turn as the commit. */
+  publish(snapshot: Snapshot): void;
+  /** To all programs at once; with `staged`, those that run what was staged get that one instead. */
+  publishToAll(snapshot: Snapshot, staged?: Snapshot): void;
+}
+
 export interface CommitGateParts {
   readonly store: SnapshotStore;
   readonly validate: Validate;
   readonly tryOut: TryOut;
   readonly pins: PinKeeper;
-  readonly withdrawals: QuarantineKeeper;
+  readonly refusals: Refusals;
+  readonly publisher: Publisher;
   readonly maxSnapshotBytes: number;
   /** The share of the settings that a reload may remove, from 0 to 1. */
   readonly maxRemoved: number;
@@ -32,7 +47,12 @@ export interface Licence {
   readonly acceptMissing: boolean;
   /** The sources flow again. */
   readonly endsPin: boolean;
+  /** Programs with `verify` are not asked. */
+  readonly noVerify: boolean;
 }
+
+/** How parts passed. `isHeld`: a revision is pinned, and they stay pending. */
+export type Passed = Exclude<ReloadOutcome, { kind: 'rejected' }> & { readonly isHeld: boolean };
 
 /** What a reload would do now. */
 export interface Preview {
@@ -46,24 +66,22 @@ export interface Preview {
   readonly pinned?: number;
 }
 
-const nobody: Trial = { asked: 0, rejectedBy: [], silent: [] };
+const nobody: Trial = { asked: 0, rejectedBy: [], silent: [], refusers: [] };
 
 /**
  * All that stands between what the sources say and its commit: merging, the schema, the size, the guard against loss, the
- * pin, the quarantine, and the programs that try candidates. What does not pass leaves no trace.
+ * pin, the refusals, and the programs that try candidates. What does not pass leaves no trace.
  */
 export class CommitGate {
   readonly #parts: CommitGateParts;
   readonly #candidates: CandidateMaker;
   readonly #guard: LossGuard;
-  readonly #quarantine: Quarantine;
 
   constructor(parts: CommitGateParts) {
-    const { validate, maxSnapshotBytes, maxRemoved, withdrawals } = parts;
+    const { validate, maxSnapshotBytes, maxRemoved } = parts;
     this.#parts = parts;
     this.#candidates = new CandidateMaker({ validate, maxBytes: maxSnapshotBytes });
     this.#guard = new LossGuard(maxRemoved);
-    this.#quarantine = new Quarantine(withdrawals);
   }
 
   /** Merged, validated and weighed. Parts lowest priority first. Throws `settings_invalid` or `snapshot_too_large`. */
@@ -75,45 +93,108 @@ export class CommitGate {
    * Commits, or finds that nothing is to be committed: it says what is served, or a revision is pinned. Throws why it
    * does not pass.
    */
-  async pass(
-    parts: readonly LayerPart[],
-    { acceptMissing, endsPin }: Licence,
-    cause: Cause,
-    signal: AbortSignal,
-  ): Promise<Exclude<ReloadOutcome, { kind: 'rejected' }> & { readonly isHeld: boolean }> {
-    const { store, tryOut, pins } = this.#parts;
+  async pass(parts: readonly LayerPart[], licence: Licence, cause: Cause, signal: AbortSignal): Promise<Passed> {
+    const { store, pins } = this.#parts;
     const draft = store.draft(this.candidate(parts), cause);
     const shadowed = draft.isNew || !store.current ? [] : findShadowed(store.current.parts, parts);
     if (draft.isNew) {
-      if (!acceptMissing) this.#guard.check(store.current, draft.snapshot);
-      if (pins.pin && !endsPin) return { kind: 'unchanged', snapshot: store.current!, isHeld: true };
-      this.#quarantine.check(parts);
-      judgeTrial(await tryOut(draft.snapshot, signal));
+      if (!licence.acceptMissing) this.#guard.check(store.current, draft.snapshot);
+      if (pins.pin && !licence.endsPin) return { kind: 'unchanged', snapshot: store.current!, isHeld: true };
+      if (!licence.noVerify) await this.#verify(draft, signal);
     }
-    if (signal.aborted) throw new DaemonError('shutting_down', 'the daemon is stopping');
-    if (endsPin) pins.pin = undefined;
+    const urgent = draft.isNew ? await this.#urgent(draft, licence, cause, signal) : undefined;
+    if (licence.endsPin) pins.pin = undefined;
+    if (urgent) return this.#commitUrgent(urgent, draft, cause);
+    const isFirst = store.current === undefined;
     const snapshot = store.commit(draft);
+    if (draft.isNew || isFirst) this.#parts.publisher.publish(snapshot);
     if (draft.isNew) return { kind: 'committed', snapshot, isHeld: false };
     return { kind: 'unchanged', snapshot, isHeld: false, ...(shadowed.length > 0 && { shadowed }) };
   }
 
-  /** Commits what was served before. It is validated again, for the schema may be another one now. */
-  passAgain(parts: readonly LayerPart[]): Snapshot {
-    const { store } = this.#parts;
-    return store.commit(store.draft(this.candidate(parts), 'rollback'));
+  /** Serves what was served before a restart. Throws `settings_invalid`. */
+  restore(kept: KeptSnapshot): Snapshot {
+    const { store, publisher } = this.#parts;
+    const snapshot = store.restore(kept, this.candidate(kept.parts));
+    publisher.publishToAll(snapshot);
+    return snapshot;
   }
 
-  /** As {@link passAgain}, once every program that tries candidates has accepted it. Throws as {@link pass}. */
+  /** The same settings under a new epoch: a program runs a higher revision of this one than there is. */
+  renewEpoch(): void {
+    const { store, publisher } = this.#parts;
+    const { stable } = publisher;
+    const snapshot = store.renewEpoch();
+    if (!snapshot) return;
+    if (stable) publisher.publishToAll({ ...stable, epoch: snapshot.epoch }, snapshot);
+    else publisher.publishToAll(snapshot);
+  }
+
+  /** Commits what was served before. It is validated again, for the schema may be another one now. */
+  passAgain(parts: readonly LayerPart[]): Snapshot {
+    return this.#commitForAll(this.#parts.store.draft(this.candidate(parts), 'rollback'));
+  }
+
+  /** As {@link passAgain}, once every program with `verify` has accepted it. Throws as {@link pass}. */
   async passAgainVerified(parts: readonly LayerPart[], signal: AbortSignal): Promise<Snapshot> {
     const { store, tryOut } = this.#parts;
     const draft = store.draft(this.candidate(parts), 'rollback');
-    if (draft.isNew) judgeTrial(await tryOut(draft.snapshot, signal));
-    if (signal.aborted) throw new DaemonError('shutting_down', 'the daemon is stopping');
-    return store.commit(draft);
+    if (draft.isNew) judgeTrial(await tryOut(draft.snapshot, signal, []));
+    if (signal.aborted) throw stopping();
+    return this.#commitForAll(draft);
   }
 
-  /** What would become of these parts; commits nothing. `load` fails where they cannot be read. */
-  async look(load: () => Promise<readonly LayerPart[]>, signal: AbortSignal): Promise<Preview> {
+  /** Nothing of it waits for some programs to run it first, not even where it is what these run already. */
+  #commitForAll(draft: Draft): Snapshot {
+    const { store, publisher } = this.#parts;
+    const snapshot = store.commit(draft);
+    if (draft.isNew || publisher.stable) publisher.publishToAll(snapshot);
+    return snapshot;
+  }
+
+  /** Throws who refuses a draft, or that it was withdrawn meanwhile. */
+  async #verify({ snapshot }: Draft, signal: AbortSignal): Promise<void> {
+    const { tryOut, refusals } = this.#parts;
+    judgeTrial(await tryOut(snapshot, signal, refusals.refusersOf(snapshot.parts)));
+    refusals.check(snapshot.parts);
+    if (signal.aborted) throw stopping();
+  }
+
+  /**
+   * What is urgent in a draft, on top of what all programs run: a draft for all of them, where something is staged that
+   * must not come to them with it. The parts in which something urgent changed go as a whole.
+   */
+  async #urgent(draft: Draft, licence: Licence, cause: Cause, signal: AbortSignal): Promise<Draft | undefined> {
+    const { store, publisher } = this.#parts;
+    const { stable } = publisher;
+    const { parts, changed, removed } = draft.snapshot;
+    if (!stable || !publisher.isUrgent([...changed, ...removed])) return undefined;
+    const before = new Map(store.current!.parts.map((part) => [partKey(part), part]));
+    const isUrgent = (part: LayerPart) => {
+      const [was, is] = [before.get(partKey(part)), parts.find((other) => partKey(other) === partKey(part))];
+      const difference = compare(was?.settings ?? {}, is?.settings ?? {});
+      return publisher.isUrgent(formatPaths([...difference.changed, ...difference.removed]));
+    };
+    const forAll = store.draft(this.candidate(overlayParts(stable.parts, parts, isUrgent)), cause);
+    if (!licence.noVerify) await this.#verify(forAll, signal);
+    return forAll;
+  }
+
+  #commitUrgent(urgent: Draft, { snapshot: { settings, parts } }: Draft, cause: Cause): Passed {
+    const { store, publisher } = this.#parts;
+    const forAll = store.commit(urgent);
+    const rest = store.draft({ settings, parts }, cause);
+    if (!rest.isNew) {
+      publisher.publishToAll(forAll);
+      return { kind: 'committed', snapshot: forAll, isHeld: false };
+    }
+    const staged = store.commit(rest);
+    publisher.publishToAll(forAll, staged);
+    return { kind: 'committed', snapshot: staged, urgent: forAll, isHeld: false };
+  }
+
+  /** What would become of these parts; commits nothing. `load` fails where they cannot be read. `asks`: programs try them. */
+  async look(load: () => Promise<readonly LayerPart[]>, asks: boolean, signal: AbortSignal): Promise<Preview> {
     const { store, tryOut, pins } = this.#parts;
     const pinned = pins.pin && { pinned: pins.pin.revision };
     let seen = { changed: [] as readonly string[], removed: [] as readonly string[], trial: nobody };
@@ -122,7 +203,7 @@ export class CommitGate {
       if (isNew) {
         seen = { ...seen, changed: snapshot.changed, removed: snapshot.removed };
         this.#guard.check(store.current, snapshot);
-        seen = { ...seen, trial: await tryOut(snapshot, signal) };
+        if (asks) seen = { ...seen, trial: await tryOut(snapshot, signal, []) };
         judgeTrial(seen.trial);
       }
       return { valid: true, issues: [], ...seen, ...pinned };
@@ -131,14 +212,8 @@ export class CommitGate {
       return { valid: false, issues: error.issues, ...seen, ...pinned };
     }
   }
+}
 
-  /** What is new in `bad` is not tried again until its source says something else. */
-  quarantine(bad: Snapshot, stable: Snapshot, why: string): void {
-    this.#quarantine.add(bad.parts, stable.parts, why);
-  }
-
-  /** An operator wants everything to be tried again. */
-  endQuarantine(): void {
-    this.#quarantine.clear();
-  }
+function stopping(): DaemonError {
+  return new DaemonError('shutting_down', 'the daemon is stopping');
 }

@@ -1,6 +1,7 @@
 import { parsePath } from '../../schemas/paths.ts';
 import { DaemonError } from '../model/errors.ts';
 import type { Layer, LayerPart } from '../model/layer.ts';
+import { isSameParts, overlayParts, partKey } from '../model/parts.ts';
 import type { LoadRequest, Source } from '../sources/source.ts';
 
 /**
@@ -70,12 +71,34 @@ export class LayerStore {
     return this.#newest;
   }
 
-  /** What was accepted before, with only the parts that this burst touched replaced. */
-  only(sourceIds: ReadonlySet<string>): ReadonlyMap<string, Layer> {
+  /** What was accepted last. */
+  get accepted(): ReadonlyMap<string, Layer> {
+    return this.#accepted;
+  }
+
+  /** What was accepted before, with only these parts replaced. */
+  withOnly(keys: ReadonlySet<string>): ReadonlyMap<string, Layer> {
+    return this.#mix((part) => keys.has(partKey(part)));
+  }
+
+  /** The newest of everything, but for these parts, which are as they were accepted. */
+  except(keys: ReadonlySet<string>): ReadonlyMap<string, Layer> {
+    return keys.size === 0 ? new Map(this.#newest) : this.#mix((part) => !keys.has(partKey(part)));
+  }
+
+  /** The keys of the parts that a load of these sources has just read anew. */
+  touched(sourceIds: ReadonlySet<string>): ReadonlySet<string> {
+    const layers = [...sourceIds].flatMap((id) => this.#newest.get(id) ?? []);
+    return new Set(layers.flatMap(({ sourceId, touched }) => [...touched].map((name) => partKey({ sourceId, name }))));
+  }
+
+  #mix(isNewest: (part: LayerPart) => boolean): Map<string, Layer> {
     const layers = new Map(this.#accepted);
-    for (const id of sourceIds) {
-      const layer = this.#newest.get(id);
-      if (layer) layers.set(id, overlayTouched(this.#accepted.get(id), layer));
+    for (const [id, newest] of this.#newest) {
+      const accepted = this.#accepted.get(id);
+      const parts = accepted ? overlayParts(accepted.parts, newest.parts, isNewest) : newest.parts;
+      const known = [newest, accepted].find((layer) => layer && isSameParts(parts, layer.parts));
+      layers.set(id, known ?? { ...newest, parts });
     }
     return layers;
   }
@@ -135,22 +158,6 @@ export class LayerStore {
     }
     return layers;
   }
-}
-
-/** The accepted parts, with those that the newest load touched replaced, put in their places, or taken out. */
-function overlayTouched(accepted: Layer | undefined, newest: Layer): Layer {
-  if (!accepted) return newest;
-  const parts = accepted.parts.filter(({ name }) => !newest.touched.has(name));
-  for (const [i, part] of newest.parts.entries()) {
-    if (!newest.touched.has(part.name)) continue;
-    const below = new Set(newest.parts.slice(0, i).map(({ name }) => name));
-    parts.splice(parts.findLastIndex(({ name }) => below.has(name)) + 1, 0, part);
-  }
-  return isSameParts(parts, newest.parts) ? newest : { ...newest, parts };
-}
-
-function isSameParts(a: readonly LayerPart[], b: readonly LayerPart[]): boolean {
-  return a.length === b.length && a.every(({ settings }, i) => settings === b[i]!.settings);
 }
 
 function unread(subject: string): DaemonError {

@@ -23,10 +23,11 @@ export interface Recorded extends Looked {
 export function recordReload(outcome: ReloadOutcome, actor: Actor, recorded: Recorded): ReloadRecord {
   const { store, pins, clock, sources, changedAt, startedAt, endedAt } = recorded;
   const isCommit = outcome.kind === 'committed';
+  const error = outcome.kind === 'rejected' ? outcome.error : isCommit ? outcome.refused : undefined;
   return {
     at: timestamp(clock),
     outcome: outcome.kind,
-    revision: store.current?.revision ?? 0,
+    revision: (isCommit ? outcome.snapshot : store.current)?.revision ?? 0,
     epoch: store.epoch,
     ...actor,
     ...(pins.pin && { pinned: pins.pin.revision }),
@@ -36,7 +37,7 @@ export function recordReload(outcome: ReloadOutcome, actor: Actor, recorded: Rec
     changed: isCommit ? outcome.snapshot.changed : [],
     removed: isCommit ? outcome.snapshot.removed : [],
     ...(outcome.kind === 'unchanged' && outcome.shadowed && { shadowed: outcome.shadowed }),
-    ...(outcome.kind === 'rejected' && { error: factsOf(outcome.error) }),
+    ...(error && { error: factsOf(error) }),
   };
 }
 

@@ -1,6 +1,8 @@
+import { isEqual } from '../../schemas/json.ts';
 import type { Rejecting } from '../../schemas/wire.ts';
 import { DaemonError } from '../model/errors.ts';
 import type { Burst, Layer, LayerPart } from '../model/layer.ts';
+import { isSameParts } from '../model/parts.ts';
 import type { Actor, Cause, KeptSnapshot, ReloadOutcome, ReloadRecord, Snapshot } from '../model/snapshot.ts';
 import { type Clock, sleep, timestamp } from '../ops/clock.ts';
 import type { LoadRequest, Source } from '../sources/source.ts';
@@ -8,8 +10,9 @@ import type { CommitGate, Licence, PinKeeper, Preview } from './commit-gate.ts';
 import { inTime } from './in-time.ts';
 import { LayerStore } from './layer-store.ts';
 import { type Looked, recordReload } from './record-reload.ts';
-import { Retry } from './retry.ts';
+import type { Refusals } from './refusals.ts';
 import type { SettleWindow } from './settle-window.ts';
+import { SharedRuns } from './shared-runs.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 
 export interface ReloaderParts {
@@ -20,11 +23,11 @@ export interface ReloaderParts {
   readonly settle: SettleWindow;
   readonly store: SnapshotStore;
   readonly gate: CommitGate;
+  readonly refusals: Refusals;
   readonly pins: PinKeeper;
   /** The parts of an earlier revision that is kept; `undefined` when it is gone. */
   readonly partsOf: (revision: number) => Promise<readonly LayerPart[] | undefined>;
   readonly clock: Clock;
-  readonly random?: () => number;
   readonly deadlineMs: number;
   readonly minIntervalMs: number;
   /** How long a start waits for a source that cannot be read yet. */
@@ -36,7 +39,19 @@ export interface ReloaderParts {
   readonly onEnd: (record: ReloadRecord, outcome: ReloadOutcome) => void;
 }
 
-type Request = LoadRequest & Licence;
+interface Request extends LoadRequest, Licence {
+  readonly acceptMissing: boolean;
+  /** What programs refused is tried again, whatever they said. */
+  readonly triesRefused: boolean;
+}
+
+/** What an operator allows a reload to do. */
+export interface ReloadRequest {
+  /** Most of the settings may go. */
+  readonly acceptMissing?: boolean | undefined;
+  /** Programs with `verify` are not asked. */
+  readonly noVerify?: boolean | undefined;
+}
 
 /** What an operator wants to go back to. */
 export interface RollbackRequest {
@@ -59,8 +74,8 @@ const restoredPatienceMs = 800;
 const startAgainMs = 1_000;
 /** What a source fails by that is not there yet: a late mount, a network that comes up, credentials. */
 const mayCome = /^(source_missing|source_unreadable|secret_.*|google_credentials|deadline_exceeded)$/;
-/** A program that refused a candidate for its own reasons may take it later. */
-const mayPass: ReadonlySet<string> = new Set(['subscriber_rejected', 'subscriber_silent']);
+/** How programs refuse a candidate. */
+const byPrograms: ReadonlySet<string> = new Set(['subscriber_rejected', 'subscriber_silent']);
 
 /**
  * Turns bursts of hints into committed snapshots, one reload at a time. Everything before the commit works on values
@@ -69,22 +84,23 @@ const mayPass: ReadonlySet<string> = new Set(['subscriber_rejected', 'subscriber
 export class Reloader {
   readonly #parts: ReloaderParts;
   readonly #layers: LayerStore;
-  readonly #retry: Retry;
   #tail: Promise<unknown> = Promise.resolve();
-  #preview: Promise<Preview> | undefined;
-  readonly #full = new Map<string, Promise<ReloadOutcome>>();
+  #previewTail: Promise<unknown> = Promise.resolve();
+  readonly #full = new SharedRuns<ReloadOutcome>((task) => this.#exclusive(task));
+  readonly #previews = new SharedRuns<Preview>((task) => {
+    const result = this.#previewTail.then(task);
+    this.#previewTail = result.catch(() => {});
+    return result;
+  });
 
   constructor(parts: ReloaderParts) {
-    const { sources, clock, random = Math.random } = parts;
     this.#parts = parts;
-    this.#layers = new LayerStore(sources);
-    this.#retry = new Retry({ clock, random, act: () => this.#hint(this.#layers.sourceIds, 'retry') });
+    this.#layers = new LayerStore(parts.sources);
   }
 
   /** Serves what was served before a restart, until the sources have been read. Throws `settings_invalid`. */
   restore(kept: KeptSnapshot): Snapshot {
-    const { store, gate } = this.#parts;
-    const snapshot = store.restore(kept, gate.candidate(kept.parts));
+    const snapshot = this.#parts.gate.restore(kept);
     this.#layers.restore(kept.parts);
     return snapshot;
   }
@@ -103,34 +119,46 @@ export class Reloader {
   }
 
   /**
-   * Reads every source again, forgetting every cache. A call during such a reload joins it. A program may ask for it
-   * too, but only an operator's makes files that are gone take their values with them, and ends a pin.
+   * Reads every source again, forgetting every cache. Calls before it begins share it; calls while it runs share one more
+   * look at the sources, and its outcome where nothing has changed since. A program may ask for it too, but only an
+   * operator's makes files that are gone take their values with them, tries again what was refused, and ends a pin.
    */
-  reloadAll(actor: Actor, signal: AbortSignal, acceptMissing = false): Promise<ReloadOutcome> {
-    const isOperator = actor.cause !== 'client';
-    const name = fullName(isOperator, acceptMissing);
-    let full = this.#full.get(name);
-    if (!full) {
-      const endsPin = isOperator && actor.cause !== 'start';
+  reloadAll(actor: Actor, signal: AbortSignal, asked: ReloadRequest = {}): Promise<ReloadOutcome> {
+    const { acceptMissing = false, noVerify = false } = asked;
+    const isOperator = isByOperator(actor);
+    return this.#full.run(fullName(actor, asked), async (before) => {
       const request = {
         ...this.#freshRequest(actor),
-        acceptGone: isOperator && !this.#isRestoring(actor),
+        acceptGone: actor.cause !== 'client' && !this.#isRestoring(actor),
         acceptMissing,
-        endsPin,
+        noVerify,
+        endsPin: isOperator,
+        triesRefused: isOperator,
       };
-      full = this.#exclusive(() => {
-        if (endsPin) this.#parts.gate.endQuarantine();
-        return this.#reload(this.#layers.sourceIds, request, actor, signal);
-      });
-      this.#full.set(name, full);
-      full.finally(() => this.#full.delete(name)).catch(() => {});
-    }
-    return full;
+      const outcome = await before;
+      if (outcome && outcome.kind !== 'rejected' && (await this.#isStillNewest(request, signal))) return outcome;
+      if (isOperator) this.#parts.refusals.clear();
+      return this.#reload(this.#layers.sourceIds, request, actor, signal);
+    });
   }
 
-  /** An operator's {@link reloadAll} would join one. */
-  isReloadingAll(acceptMissing: boolean): boolean {
-    return this.#full.has(fullName(true, acceptMissing));
+  /** An operator's {@link reloadAll} would share the one that runs. */
+  isReloadingAll(asked: ReloadRequest): boolean {
+    return this.#full.has(fullName({ cause: 'operator' }, asked));
+  }
+
+  /** Reads every source again; true when all say what they said last. */
+  async #isStillNewest(request: Request, signal: AbortSignal): Promise<boolean> {
+    const before = this.#layers.partsOf(this.#layers.newest);
+    try {
+      await this.#inTime(this.#layers.load(this.#layers.sourceIds, request, signal), signal);
+    } catch {
+      return false;
+    }
+    const after = this.#layers.partsOf(this.#layers.newest);
+    const isSame = ({ name, settings }: LayerPart, i: number) =>
+      after[i]!.name === name && isEqual(after[i]!.settings, settings);
+    return before.length === after.length && before.every(isSame);
   }
 
   /** Reads what was hinted of these sources now, without waiting for the settle window. */
@@ -177,40 +205,56 @@ export class Reloader {
   }
 
   /**
-   * Takes a snapshot back that programs could not live with: what was served before is committed again, as a new
-   * revision. Does nothing when another snapshot is served by now.
+   * Takes back what programs could not live with: from now on nothing that holds what was new in `bad` is committed, and
+   * what all ran before is committed again, as a new revision. What else was staged on top is then tried without it.
    */
-  withdraw(bad: Snapshot, stable: Snapshot, rejectedBy: readonly Rejecting[]): Promise<void> {
+  withdraw(
+    bad: Snapshot,
+    stable: Snapshot,
+    rejectedBy: readonly Rejecting[],
+    voters: readonly string[],
+  ): Promise<void> {
+    const { refusals, store, gate } = this.#parts;
+    const [first] = rejectedBy;
+    const why = `${first?.name || 'a program'} (pid ${first?.pid}) rejects it: ${first?.message}`;
+    refusals.withdraw(bad.parts, stable.parts, why, voters);
     return this.#exclusive(async () => {
-      if (this.#parts.store.current?.revision !== bad.revision) return;
-      const [first] = rejectedBy;
-      const why = `${first?.name || 'a program'} (pid ${first?.pid}) rejects it: ${first?.message}`;
-      await this.#recorded(
-        { cause: 'rollback', to: stable.revision, reason: `revision ${bad.revision}: ${why}` },
-        async () => {
-          this.#parts.gate.quarantine(bad, stable, why);
-          const snapshot = this.#parts.gate.passAgain(stable.parts);
-          this.#layers.acceptParts(stable.parts);
-          const facts = { rejectedBy, mend: 'change the source, or run `hotconf reload` to try it again' };
-          this.#layers.reject(
-            this.#layers.sourceIds,
-            new DaemonError('subscriber_rejected', `its newest values were withdrawn: ${why}`, facts),
-          );
-          return { kind: 'committed', snapshot };
-        },
-      );
+      const isOnTop = store.current!.revision !== bad.revision;
+      const isRefused = refusals.heldOf(store.current!.parts).size > 0;
+      if (isOnTop && !isRefused) return;
+      const reason = `revision ${bad.revision}: ${why}`;
+      await this.#recorded({ cause: 'rollback', to: stable.revision, reason }, async () => {
+        const snapshot = gate.passAgain(stable.parts);
+        this.#layers.acceptParts(stable.parts);
+        const facts = { rejectedBy, mend: 'change the source, or run `hotconf reload` to try it again' };
+        this.#layers.reject(
+          this.#layers.sourceIds,
+          new DaemonError('subscriber_rejected', `its newest values were withdrawn: ${why}`, facts),
+        );
+        // What else the sources say was committed with it, or refused because of it, and is tried without it.
+        const others = this.#layers.except(refusals.heldOf(this.#layers.partsOf(this.#layers.newest)));
+        if (this.#differ(others, this.#layers.accepted)) this.#hint(this.#layers.sourceIds, 'withdrawn');
+        return { kind: 'committed', snapshot };
+      });
     });
   }
 
-  /** What a reload would give now, and what the programs say of it. Changes nothing. A call during another joins it. */
-  preview(signal: AbortSignal): Promise<Preview> {
-    this.#preview ??= this.#look(signal).finally(() => {
-      this.#preview = undefined;
+  /** A program runs a revision of this epoch that is higher than any that there is: numbers begin anew. */
+  outrun(revision: number): Promise<void> {
+    return this.#exclusive(async () => {
+      if (revision > (this.#parts.store.current?.revision ?? 0)) this.#parts.gate.renewEpoch();
     });
-    return this.#preview;
   }
 
-  async #look(signal: AbortSignal): Promise<Preview> {
+  /**
+   * What a reload would give now and, where `asks`, what the programs say of it. Changes nothing. Shared as
+   * {@link reloadAll} is.
+   */
+  preview(asks: boolean, signal: AbortSignal): Promise<Preview> {
+    return this.#previews.run(String(asks), () => this.#look(asks, signal));
+  }
+
+  async #look(asks: boolean, signal: AbortSignal): Promise<Preview> {
     const layers = new LayerStore(this.#parts.freshSources());
     const request = { ...this.#freshRequest({ cause: 'operator' }), acceptGone: true };
     const load = async () => {
@@ -218,7 +262,7 @@ export class Reloader {
       return layers.partsOf(layers.newest);
     };
     try {
-      return await this.#parts.gate.look(load, signal);
+      return await this.#parts.gate.look(load, asks, signal);
     } finally {
       await layers.close();
     }
@@ -230,7 +274,8 @@ export class Reloader {
   }
 
   #request(more: Partial<Request> = {}): Request {
-    return { fresh: false, acceptGone: false, acceptMissing: false, endsPin: false, graceMs, patienceMs, ...more };
+    const licence = { acceptMissing: false, endsPin: false, noVerify: false, triesRefused: false };
+    return { fresh: false, acceptGone: false, ...licence, graceMs, patienceMs, ...more };
   }
 
   #freshRequest(actor: Actor): Request {
@@ -263,18 +308,13 @@ export class Reloader {
     signal: AbortSignal,
     burst?: Burst,
   ): Promise<ReloadOutcome> {
-    const load = async () => {
+    const work = async () => {
       await this.#load(sourceIds, request, signal, this.#waitMs(actor));
-      return request.fresh
-        ? this.#commit(this.#layers.newest, request, actor, signal)
-        : this.#commitBest(sourceIds, request, actor, signal);
+      return this.#commitBest(sourceIds, request, actor, signal);
     };
     const onRejected = (error: DaemonError) => this.#layers.reject(sourceIds, error);
     const looked = { sources: [...sourceIds], changedAt: burst?.firstAt };
-    const outcome = await this.#recorded(actor, load, onRejected, looked, burst?.reasons);
-    if (outcome.kind !== 'rejected') this.#retry.worked();
-    else if (mayPass.has(outcome.error.code)) this.#retry.failed();
-    return outcome;
+    return this.#recorded(actor, work, onRejected, looked, burst?.reasons);
   }
 
   /** Loads, and for as long as is to be waited loads again what is not there yet. */
@@ -321,30 +361,60 @@ export class Reloader {
       return { kind: 'rejected', error: thrown instanceof DaemonError ? await this.#layers.located(thrown) : asBug() };
     });
     if (outcome.kind === 'rejected') onRejected(outcome.error);
-    const times = { startedAt, endedAt: clock.monotonic(), changedAt };
-    onEnd(recordReload(outcome, actor, { ...this.#parts, sources, ...times }), outcome);
+    const facts = { ...this.#parts, sources, startedAt, endedAt: clock.monotonic(), changedAt };
+    if (outcome.kind === 'committed' && outcome.urgent) {
+      const urgent = { kind: 'committed', snapshot: outcome.urgent } as const;
+      onEnd(recordReload(urgent, actor, facts), urgent);
+    }
+    onEnd(recordReload(outcome, actor, facts), outcome);
     return outcome;
   }
 
-  /** With everything that is pending from earlier bursts, or else with this burst alone. */
+  /**
+   * With everything that is pending but for what programs refused, or else with this burst alone, and with what is due to
+   * be tried again.
+   */
   async #commitBest(
     sourceIds: ReadonlySet<string>,
     request: Request,
     actor: Actor,
     signal: AbortSignal,
   ): Promise<ReloadOutcome> {
-    const alone = this.#layers.only(sourceIds);
+    const { refusals } = this.#parts;
+    const layers = this.#layers;
+    if (request.triesRefused || layers.accepted.size === 0) return this.#commit(layers.newest, request, actor, signal);
+    const newest = layers.partsOf(layers.newest);
+    refusals.keepOnly(newest);
+    const held = refusals.heldOf(newest);
+    const all = layers.except(held);
     try {
-      return await this.#commit(this.#layers.newest, request, actor, signal);
+      const outcome = await this.#commit(all, request, actor, signal);
+      return this.#withHeld(outcome, held, sourceIds);
     } catch (error) {
-      if (!(error instanceof DaemonError) || !this.#differ(alone, this.#layers.newest)) throw error;
-      return this.#commit(alone, request, actor, signal);
+      const names = [...refusals.dueOf(newest), ...layers.touched(sourceIds)];
+      const alone = layers.withOnly(new Set(names.filter((name) => !held.has(name))));
+      if (!(error instanceof DaemonError) || !this.#differ(alone, all) || !this.#differ(alone, layers.accepted))
+        throw error;
+      const outcome = await this.#commit(alone, request, actor, signal);
+      layers.reject(layers.sourceIds, await layers.located(error));
+      return outcome.kind === 'committed' ? { ...outcome, refused: error } : outcome;
     }
   }
 
+  /** A load that has just read what programs refused before, and gave nothing else, is rejected for that. */
+  #withHeld(outcome: ReloadOutcome, held: ReadonlySet<string>, sourceIds: ReadonlySet<string>): ReloadOutcome {
+    const { refusals } = this.#parts;
+    const layers = this.#layers;
+    const touched = layers.touched(sourceIds);
+    if (![...held].some((key) => touched.has(key))) return outcome;
+    const error = refusals.refusalOf(layers.partsOf(layers.newest))!;
+    layers.reject(layers.sourceIds, error);
+    if (outcome.kind === 'committed') return { ...outcome, refused: error };
+    return outcome.kind === 'unchanged' ? { kind: 'rejected', error } : outcome;
+  }
+
   #differ(a: ReadonlyMap<string, Layer>, b: ReadonlyMap<string, Layer>): boolean {
-    const [left, right] = [this.#layers.partsOf(a), this.#layers.partsOf(b)];
-    return left.length !== right.length || left.some(({ settings }, i) => settings !== right[i]!.settings);
+    return !isSameParts(this.#layers.partsOf(a), this.#layers.partsOf(b));
   }
 
   async #commit(
@@ -353,9 +423,20 @@ export class Reloader {
     { cause }: Actor,
     signal: AbortSignal,
   ): Promise<ReloadOutcome> {
-    const { isHeld, ...outcome } = await this.#parts.gate.pass(this.#layers.partsOf(layers), request, cause, signal);
-    if (!isHeld) this.#layers.accept(layers);
-    return outcome;
+    const { gate, refusals, store } = this.#parts;
+    const parts = this.#layers.partsOf(layers);
+    try {
+      const { isHeld, ...outcome } = await gate.pass(parts, request, cause, signal);
+      if (!isHeld) {
+        this.#layers.accept(layers);
+        refusals.passed(parts, outcome.kind === 'committed');
+      }
+      return outcome;
+    } catch (error) {
+      if (error instanceof DaemonError && byPrograms.has(error.code) && error.facts.refusers)
+        refusals.reject(parts, store.current?.parts ?? [], error.message, error.facts.refusers);
+      throw error;
+    }
   }
 
   #inTime(loading: Promise<void>, signal: AbortSignal): Promise<void> {
@@ -380,4 +461,10 @@ export class Reloader {
   }
 }
 
-const fullName = (isOperator: boolean, acceptMissing: boolean) => `${isOperator} ${acceptMissing}`;
+const isByOperator = ({ cause }: Actor) => cause === 'operator' || cause === 'signal';
+
+/** Only reloads that may do the same are shared. */
+function fullName(actor: Actor, { acceptMissing = false, noVerify = false }: ReloadRequest): string {
+  const kind = isByOperator(actor) ? 'operator' : actor.cause;
+  return `${kind} ${acceptMissing} ${noVerify}`;
+}

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { Digester } from '../../schemas/digest.ts';
+import { isObject, type JsonObject } from '../../schemas/json.ts';
 import { compare, type Difference, formatPaths, leavesOf } from '../../schemas/patch.ts';
-import { formatPath, type Path } from '../../schemas/paths.ts';
+import { formatPath, type Path, valueAt } from '../../schemas/paths.ts';
 import type { AppSchema } from '../model/app-schema.ts';
+import { partKey } from '../model/parts.ts';
 import { isSecret } from '../model/secrecy.ts';
 import type { Candidate, Cause, KeptSnapshot, Snapshot } from '../model/snapshot.ts';
 import { type Clock, timestamp } from '../ops/clock.ts';
@@ -24,8 +26,8 @@ export interface SnapshotStoreParts {
   readonly keep: number;
   /** The numbers could not be saved. They are served from memory; a restart may then repeat them. */
   readonly onUnsaved: (error: unknown) => void;
-  /** Called in the same turn as the commit, before anything else runs. */
-  readonly onCommit: (snapshot: Snapshot) => void;
+  /** Values that are secret for as long as a rollback can bring them back. */
+  readonly secrets: { hold(values: JsonObject): void; release(values: JsonObject): void };
 }
 
 /** What a candidate would be as a snapshot. Nobody sees it before it is committed. */
@@ -81,12 +83,24 @@ export class SnapshotStore {
 
   /** Makes a draft of what is current now the current snapshot. */
   commit({ snapshot, isNew, difference }: Draft): Snapshot {
-    const isFirst = this.#current === undefined;
+    const before = this.#current?.parts ?? [];
     if (isNew && !this.#save(snapshot)) this.#startOwnEpoch();
     this.#current = isNew ? { ...snapshot, epoch: this.#epoch } : snapshot;
-    this.#countSecrets(snapshot.parts, difference);
+    this.#countSecrets(snapshot.parts, before, difference);
     this.#keep(this.#current);
-    if (isNew || isFirst) this.#parts.onCommit(this.#current);
+    return this.#current;
+  }
+
+  /**
+   * The same settings under an epoch of this process: a program has seen higher numbers of this one than were ever saved,
+   * as after a state folder came back from a backup. Only once: of its own epoch this process knows all numbers. Returns
+   * `undefined` then.
+   */
+  renewEpoch(): Snapshot | undefined {
+    if (!this.#current || this.#epoch !== this.#parts.lineage.epoch) return undefined;
+    this.#startOwnEpoch();
+    this.#current = { ...this.#current, epoch: this.#epoch };
+    this.#keep(this.#current);
     return this.#current;
   }
 
@@ -128,8 +142,16 @@ export class SnapshotStore {
   }
 
   #keep(snapshot: Snapshot): void {
+    const { keep, secrets } = this.#parts;
+    for (const { settings } of snapshot.parts) secrets.hold(settings);
+    this.#drop(snapshot.revision);
     this.#kept.set(snapshot.revision, snapshot);
-    for (const oldest of this.#kept.keys()) if (this.#kept.size > this.#parts.keep) this.#kept.delete(oldest);
+    for (const oldest of this.#kept.keys()) if (this.#kept.size > keep) this.#drop(oldest);
+  }
+
+  #drop(revision: number): void {
+    for (const { settings } of this.#kept.get(revision)?.parts ?? []) this.#parts.secrets.release(settings);
+    this.#kept.delete(revision);
   }
 
   // Saved before it is seen, so that no number is given twice.
@@ -148,13 +170,32 @@ export class SnapshotStore {
     if (this.#epoch === this.#parts.lineage.epoch) this.#epoch = randomUUID();
   }
 
-  #countSecrets(parts: Snapshot['parts'], { changed, removed }: Difference): void {
+  #countSecrets(parts: Snapshot['parts'], before: Snapshot['parts'], { changed, removed }: Difference): void {
     for (const path of removed) this.#secretPaths.delete(formatPath(path));
     for (const path of changed) this.#countSecret(parts, path);
+    // A value that stayed may come from another part now, which makes it secret or plain.
+    const isLeaf = (path: Path) => {
+      const value = valueAt(this.#current!.settings, path);
+      return value !== undefined && (!isObject(value) || Object.keys(value).length === 0);
+    };
+    for (const path of pathsChangedIn(before, parts)) if (isLeaf(path)) this.#countSecret(parts, path);
   }
 
   #countSecret(parts: Snapshot['parts'], path: Path): void {
     if (isSecret(this.#parts.schema, parts, path)) this.#secretPaths.add(formatPath(path));
     else this.#secretPaths.delete(formatPath(path));
   }
+}
+
+/** Every leaf that a part gives and did not give before, or the other way round. */
+function pathsChangedIn(before: Snapshot['parts'], after: Snapshot['parts']): readonly Path[] {
+  const gone = new Map(before.map((part) => [partKey(part), part.settings]));
+  const changed = after.flatMap((part) => {
+    const was = gone.get(partKey(part));
+    gone.delete(partKey(part));
+    if (before.length === 0 || was === part.settings) return [];
+    const difference = compare(was ?? {}, part.settings);
+    return [...difference.changed, ...difference.removed];
+  });
+  return [...changed, ...[...gone.values()].flatMap((settings) => leavesOf(settings))];
 }

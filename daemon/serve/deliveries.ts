@@ -28,7 +28,9 @@ export class Deliveries {
     this.#parts = parts;
   }
 
+  /** A revision that went to some programs first keeps its count when it goes to the rest. */
   published(revision: number): void {
+    if (this.#open.has(revision)) return;
     const publishedAt = this.#parts.clock.monotonic();
     this.#open.set(revision, { publishedAt, outstanding: 0, accepted: 0, rejected: 0 });
     for (const oldest of this.#open.keys()) if (this.#open.size > keptRevisions) this.#open.delete(oldest);

@@ -39,8 +39,19 @@ export function describeSessionEvent(event: SessionEvent, session: Session): Ses
       return { level: 'warn', event: 'subscriber_refused', message, fields: { ...who, errorType: event.code } };
     }
     case 'left': {
-      const message = event.isClean ? `${name} has left` : `${name} is gone without a goodbye`;
+      const message = event.how === 'lost' ? `${name} is gone without a goodbye` : `${name} has left`;
       return { level: 'debug', event: 'subscriber_left', message, fields: who };
+    }
+    case 'vote': {
+      const message = event.isLost
+        ? `${name} did not answer two verifications in time: changes no longer wait for it`
+        : `${name} answers verifications again`;
+      const line = event.isLost ? 'subscriber_vote_lost' : 'subscriber_vote_regained';
+      return { level: event.isLost ? 'warn' : 'info', event: line, message, fields: who };
+    }
+    case 'ahead': {
+      const message = `${name} runs revision ${event.revision}, which is higher than any that this daemon knows`;
+      return { level: 'warn', event: 'subscriber_ahead', message, fields: { ...who, revision: event.revision } };
     }
     default:
       return undefined;

@@ -24,14 +24,17 @@ export class Edition {
   readonly seen: Seen;
   /** What a program holds that has taken it; without the settings, which need not be kept for that. */
   readonly position: Position;
+  /** The same object for editions of one view with equal settings, by which "the program runs this" is decided. */
+  readonly content: object;
   readonly #isCandidate: boolean;
   #whole: EncodedDelivery | undefined;
   readonly #patches = new Map<number, EncodedDelivery>();
 
-  constructor(seen: Seen, kind: 'snapshot' | 'candidate' = 'snapshot') {
+  constructor(seen: Seen, kind: 'snapshot' | 'candidate' = 'snapshot', content: object = {}) {
     const { epoch, revision, digest } = seen;
     this.seen = seen;
     this.position = { epoch, revision, digest };
+    this.content = content;
     this.#isCandidate = kind === 'candidate';
   }
 

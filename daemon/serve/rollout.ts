@@ -4,6 +4,8 @@ import type { Snapshot } from '../model/snapshot.ts';
 import { type Clock, sleep, timestamp } from '../ops/clock.ts';
 import type { Log } from '../ops/log.ts';
 import type { RolloutOptions } from '../ops/view-options.ts';
+import type { Publisher } from '../reload/commit-gate.ts';
+import { chooseCanaries } from './choose-canaries.ts';
 import type { Session } from './session.ts';
 import type { SessionEvent } from './session-event.ts';
 import { type Answers, rejectingOf, type Views } from './views.ts';
@@ -15,8 +17,13 @@ export interface RolloutParts {
   readonly log: Log;
   /** Everybody is to run this now. */
   readonly onDone: (snapshot: Snapshot) => void;
-  /** Too many of the first reject it: what all ran before is to come back. */
-  readonly onWithdraw: (snapshot: Snapshot, stable: Snapshot, rejectedBy: readonly Rejecting[]) => void;
+  /** Too many of the first reject it: what all ran before is to come back. `voters`: those, as `view/name`. */
+  readonly onWithdraw: (
+    snapshot: Snapshot,
+    stable: Snapshot,
+    rejectedBy: readonly Rejecting[],
+    voters: readonly string[],
+  ) => void;
 }
 
 /** A snapshot that some programs run and the others do not yet. */
@@ -24,7 +31,7 @@ export interface Stage {
   readonly revision: number;
   /** What the others run. */
   readonly stable: number;
-  /** Names of those that run it first. */
+  /** Names of those that run it first; empty while none of those that are expected is connected. */
   readonly first: readonly string[];
   /** ISO 8601. */
   readonly until: string;
@@ -34,23 +41,25 @@ interface Baking {
   readonly snapshot: Snapshot;
   readonly first: Set<Session>;
   readonly rejected: Map<Session, Rejecting>;
-  readonly until: string;
-  readonly cancel: () => void;
+  until: string;
+  cancel: () => void;
   readonly over: PromiseWithResolvers<void>;
 }
 
-/** Withdrawals that are remembered, so that who asks later is told who rejected. */
-const keptWithdrawals = 16;
+/** Withdrawals that are remembered, so that who asks later gets to know who rejected. */
+const maxWithdrawals = 16;
 
 /**
  * Brings each committed snapshot to the programs: to all at once, or to some first. What those accept bakes, and then
- * goes to the rest; what they reject is withdrawn.
+ * goes to the rest; what they reject is withdrawn. Where none of the programs that are expected is connected, the first
+ * that comes is the one to try it.
  */
-export class Rollout {
+export class Rollout implements Publisher {
   readonly #parts: RolloutParts;
   readonly #withdrawn = new Map<number, readonly Rejecting[]>();
   #stable: Snapshot | undefined;
   #baking: Baking | undefined;
+  #isStopped = false;
 
   constructor(parts: RolloutParts) {
     this.#parts = parts;
@@ -63,65 +72,120 @@ export class Rollout {
     return { revision: baking.snapshot.revision, stable: this.#stable!.revision, first, until: baking.until };
   }
 
+  get stable(): Snapshot | undefined {
+    return this.#baking && this.#stable;
+  }
+
+  isUrgent(paths: readonly string[]): boolean {
+    const { urgent } = this.#parts.options;
+    return paths.some((text) => urgent.covers(parsePath(text) ?? []));
+  }
+
   publish(snapshot: Snapshot): void {
-    const first = this.#stable ? this.#chooseFirst(snapshot) : [];
+    const { canary } = this.#parts.options;
+    const { programs, isMissing } = this.#parts.views.concernedBy(snapshot);
+    const isStaged =
+      canary &&
+      this.#stable &&
+      (programs.length > 0 || isMissing) &&
+      !this.isUrgent([...snapshot.changed, ...snapshot.removed]);
     this.#end();
-    if (first.length > 0) this.#bake(snapshot, first);
+    if (isStaged) this.#bake(snapshot, chooseCanaries(programs, canary));
     else this.#toAll(snapshot);
+  }
+
+  publishToAll(snapshot: Snapshot, staged?: Snapshot): void {
+    const first = this.#baking?.first;
+    this.#end();
+    this.#toAll(snapshot, staged);
+    if (staged) this.#begin(staged, first ?? new Set());
+  }
+
+  /** The daemon is stopping: who leaves from now on says nothing about what it ran. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#end();
   }
 
   /** Follows what the first programs do with what they were given. */
   onSession(event: SessionEvent, session: Session): void {
     const baking = this.#baking;
-    if (!baking) return;
-    if (event.kind === 'joined' && session.isCanary) baking.first.add(session);
+    if (!baking || this.#isStopped) return;
+    if (event.kind === 'joined') this.#join(session);
     if (!baking.first.has(session)) return;
-    if (event.kind === 'rejected' && event.nack.revision === baking.snapshot.revision)
+    if (event.kind === 'rejected' && event.nack.revision === session.view.staged?.seen.revision)
       this.#reject(session, event.nack);
     else if (event.kind === 'reported' && !event.recovered) this.#reject(session, { ...event, paths: [] });
-    else if (event.kind === 'left' && event.isClean) this.#leave(session);
+    else if (event.kind === 'left' && event.how !== 'lost') this.#leave(session);
     else if (event.kind === 'left')
       this.#reject(session, { code: 'lost', paths: [], message: 'its connection was lost' });
   }
 
-  /** How the programs took a revision, when it has gone to all or was withdrawn; or after a time beyond the baking. */
+  /** How the programs took a revision, when it, or what was staged on top of it, has gone to all or was withdrawn. */
   async answersTo(revision: number, withinMs: number): Promise<Answers> {
     const { options, views, clock } = this.#parts;
-    if (this.#baking)
-      await Promise.race([this.#baking.over.promise, sleep(clock, (options.canary?.bakeMs ?? 0) + withinMs)]);
+    const untilMs = clock.monotonic() + (options.canary?.bakeMs ?? 0) + withinMs;
+    while (this.#baking && clock.monotonic() < untilMs) {
+      await Promise.race([this.#baking.over.promise, sleep(clock, untilMs - clock.monotonic())]);
+    }
     const rejectedBy = this.#withdrawn.get(revision);
-    return rejectedBy ? { rejectedBy, unanswered: [] } : views.answersTo(revision, withinMs);
+    if (rejectedBy) return { rejectedBy, unanswered: [] };
+    const answers = await views.answers(withinMs);
+    // What still bakes is not what all run.
+    const waiting = this.#baking ? views.programs.filter(({ isCanary }) => !isCanary).map(({ name }) => name) : [];
+    return { ...answers, unanswered: [...new Set([...answers.unanswered, ...waiting])] };
   }
 
-  #toAll(snapshot: Snapshot): void {
+  #toAll(snapshot: Snapshot, staged?: Snapshot): void {
     this.#stable = snapshot;
-    this.#parts.views.publish(snapshot);
+    this.#parts.views.publish(snapshot, staged);
     this.#parts.onDone(snapshot);
   }
 
   #bake(snapshot: Snapshot, first: readonly Session[]): void {
     const { options, views, clock, log } = this.#parts;
     const { bakeMs } = options.canary!;
-    this.#baking = {
-      snapshot,
-      first: new Set(first),
-      rejected: new Map(),
-      until: new Date(clock.wall() + bakeMs).toISOString(),
-      cancel: clock.after(bakeMs, () => this.#baked()),
-      over: Promise.withResolvers<void>(),
-    };
+    this.#begin(snapshot, new Set(first));
     const { revision } = snapshot;
     const names = first.map(({ name }) => name);
-    const what = `revision ${revision} goes to ${first.length} of ${views.programs.length} programs first: ${names.join(', ')}`;
+    const who = first.length > 0 ? names.join(', ') : 'the first that comes back';
+    const what = `revision ${revision} goes to ${first.length} of ${views.programs.length} programs first: ${who}`;
     log('info', 'rollout_staged', what, { revision, first: names, bakeMs, at: timestamp(clock) });
     views.stage(snapshot, first);
   }
 
+  #begin(snapshot: Snapshot, first: Set<Session>): void {
+    const over = Promise.withResolvers<void>();
+    this.#baking = { snapshot, first, rejected: new Map(), until: '', cancel: () => {}, over };
+    this.#startBake(this.#baking);
+  }
+
+  #startBake(baking: Baking): void {
+    const { options, clock } = this.#parts;
+    const { bakeMs } = options.canary!;
+    baking.cancel();
+    baking.cancel = clock.after(bakeMs, () => this.#baked());
+    baking.until = new Date(clock.wall() + bakeMs).toISOString();
+  }
+
+  /** A program that ran it before goes on; one that the options name, or the first that comes where nobody was there, tries it. */
+  #join(session: Session): void {
+    const baking = this.#baking!;
+    if (session.isObserver || session.view.staged === undefined) return;
+    const isNamed = this.#parts.options.canary!.subscribers.includes(session.name);
+    const isFirst = baking.first.size === 0 && baking.rejected.size === 0;
+    if (!session.isCanary && !isNamed && !isFirst) return;
+    session.setCanary(true);
+    baking.first.add(session);
+    if (isFirst) this.#startBake(baking);
+  }
+
   #baked(): void {
     const baking = this.#baking!;
-    const { log } = this.#parts;
+    const { log, views } = this.#parts;
+    if (baking.first.size === 0) views.roster.forgetMissing();
     for (const session of baking.first) {
-      if (session.held !== baking.snapshot.revision && session.isAnswering)
+      if (!session.isCurrent && session.isAnswering)
         this.#reject(session, { code: 'unanswered', paths: [], message: 'it has not answered' });
     }
     if (this.#baking !== baking) return;
@@ -136,11 +200,12 @@ export class Rollout {
     rejected.set(session, rejectingOf(session, why));
     if (rejected.size <= this.#parts.options.canary!.maxRejected) return;
     const rejectedBy = [...rejected.values()];
+    const voters = [...rejected.keys()].map(({ voter }) => voter);
     this.#withdrawn.set(snapshot.revision, rejectedBy);
     for (const oldest of this.#withdrawn.keys())
-      if (this.#withdrawn.size > keptWithdrawals) this.#withdrawn.delete(oldest);
+      if (this.#withdrawn.size > maxWithdrawals) this.#withdrawn.delete(oldest);
     this.#end();
-    this.#parts.onWithdraw(snapshot, this.#stable!, rejectedBy);
+    this.#parts.onWithdraw(snapshot, this.#stable!, rejectedBy, voters);
   }
 
   /** The last of the first has gone, of its own will: others have to try it. */
@@ -154,22 +219,5 @@ export class Rollout {
     this.#baking?.cancel();
     this.#baking?.over.resolve();
     this.#baking = undefined;
-  }
-
-  /** Nobody, when it is to go to all at once. */
-  #chooseFirst(snapshot: Snapshot): readonly Session[] {
-    const { views, options } = this.#parts;
-    const { canary, urgent } = options;
-    const touched = [...snapshot.changed, ...snapshot.removed].map((text) => parsePath(text) ?? []);
-    if (!canary || snapshot.cause === 'rollback' || touched.some((path) => urgent.covers(path))) return [];
-    const concerned = views.concernedBy(snapshot);
-    const isNamed = ({ name }: Session) => canary.subscribers.includes(name);
-    const count = Math.max(Math.ceil(concerned.length * canary.share), concerned.some(isNamed) ? 0 : 1);
-    // Who tries the one before tries this one too: going back and forth would help nobody.
-    const others = concerned
-      .filter((session) => !isNamed(session))
-      .sort((a, b) => Number(b.isCanary) - Number(a.isCanary));
-    const named = concerned.filter(isNamed);
-    return [...named, ...others.slice(0, Math.max(0, count - named.length))];
   }
 }

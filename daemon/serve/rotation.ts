@@ -1,9 +1,14 @@
 import { isObject, type JsonObject } from '../../schemas/json.ts';
+import { leavesOf } from '../../schemas/patch.ts';
 import { formatPath, type Path, parsePath } from '../../schemas/paths.ts';
 import type { RotationResult } from '../../schemas/wire.ts';
 import { DaemonError } from '../model/errors.ts';
-import type { Actor, ReloadOutcome } from '../model/snapshot.ts';
+import type { LayerPart } from '../model/layer.ts';
+import { winningPart } from '../model/secrecy.ts';
+import type { Actor, ReloadOutcome, Snapshot } from '../model/snapshot.ts';
 import type { Log } from '../ops/log.ts';
+import type { PinKeeper } from '../reload/commit-gate.ts';
+import type { SnapshotStore } from '../reload/snapshot-store.ts';
 import type { GcpSource } from '../sources/gcp/gcp-source.ts';
 import type { MountedSecret } from '../sources/gcp/mounted-secret.ts';
 import type { Answers } from './views.ts';
@@ -15,6 +20,9 @@ export interface RotationParts {
   readonly reload: (actor: Actor) => Promise<ReloadOutcome>;
   /** Resolves when every program has answered, or after a time. */
   readonly answersTo: (revision: number) => Promise<Answers>;
+  /** What is served, to all programs or to the first; and whether a revision is pinned. */
+  readonly store: Pick<SnapshotStore, 'current'>;
+  readonly pins: Readonly<PinKeeper>;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
@@ -56,6 +64,7 @@ export class Rotation {
     const mounted = this.#find(name, at);
     const actor = { ...asked, reason: asked.reason ?? `rotate ${mounted.secret.id}` };
     const bytes = at === undefined ? value : withPart(mounted, parsePath(at)!, value);
+    this.#assertFlows(mounted);
     const manager = await source!.manager();
     const version = await manager.add(mounted.secret, bytes, signal);
     const facts = { secret: mounted.name, version };
@@ -69,13 +78,14 @@ export class Rotation {
     }
     const { revision } = outcome.snapshot;
     const { rejectedBy, unanswered } = await answersTo(revision);
+    const problem = rejectedBy.length === 0 ? this.#missing(mounted, version) : undefined;
     if (rejectedBy.length > 0) {
       const [first] = rejectedBy;
       const message = `${first!.name || 'a program'} rejects it: ${first!.message}`;
       return this.#undo(mounted, version, actor, { code: 'refused', message, issues: [], rejectedBy });
     }
-    const isAll = unanswered.length === 0;
-    const message = isAll ? 'every program runs it' : `not answered yet by ${unanswered.join(', ')}`;
+    const isAll = unanswered.length === 0 && !problem;
+    const message = problem ?? (isAll ? 'every program runs it' : `not answered yet by ${unanswered.join(', ')}`);
     log(isAll ? 'info' : 'warn', 'rotation_completed', `version ${version} of ${mounted.name}: ${message}`, {
       ...facts,
       revision,
@@ -89,6 +99,30 @@ export class Rotation {
       rejectedBy,
       unanswered,
     };
+  }
+
+  /** Throws `not_permitted` where a new version would reach no program. */
+  #assertFlows({ name, partName, options }: MountedSecret): void {
+    const { pins, store } = this.#parts;
+    if (pins.pin) {
+      const what = `revision ${pins.pin.revision} is pinned: a new version would not be served`;
+      throw new DaemonError('not_permitted', what, { subject: name, mend: 'run `hotconf unpin` first' });
+    }
+    const above = shadowing(store.current, partName);
+    if (!above) return;
+    const what = `${formatPath(options.at)} is given by ${above.name}: a new version would not be served`;
+    throw new DaemonError('not_permitted', what, { subject: name, mend: 'take it out there first' });
+  }
+
+  /** Why the new version is not what is served, where it is not. */
+  #missing({ partName }: MountedSecret, version: number): string | undefined {
+    const { current } = this.#parts.store;
+    const part = gcpPart(current, partName);
+    if (part && Number(part.version) >= version) {
+      const above = shadowing(current, partName);
+      return above && `version ${version} is added, and its values are given by ${above.name}`;
+    }
+    return `version ${version} is added and is not served: see \`hotconf status\``;
   }
 
   #find(name: string, at: string | undefined): MountedSecret {
@@ -130,6 +164,17 @@ export class Rotation {
     return { ...facts, ...why, message, outcome: 'rejected', revision, unanswered: [] };
   }
 }
+
+/** The part that gives every value of a secret in its place, where one does. */
+function shadowing(current: Snapshot | undefined, partName: string): LayerPart | undefined {
+  const part = gcpPart(current, partName);
+  if (!current || !part) return undefined;
+  const winners = leavesOf(part.settings).map((path) => winningPart(current.parts, path));
+  return winners.includes(part) ? undefined : winners[0];
+}
+
+const gcpPart = (current: Snapshot | undefined, partName: string) =>
+  current?.parts.find(({ kind, name }) => kind === 'gcp' && name === partName);
 
 /** The content of a JSON secret with one part replaced. */
 function withPart({ bytes, options, name }: MountedSecret, path: Path, value: Buffer): Buffer {

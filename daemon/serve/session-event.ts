@@ -12,5 +12,9 @@ export type SessionEvent =
   | { readonly kind: 'unanswered'; readonly revision: number }
   | { readonly kind: 'reported'; readonly code: string; readonly message: string; readonly recovered: boolean }
   | { readonly kind: 'refused'; readonly code: string; readonly message: string }
-  /** `isClean`: it said goodbye, or we did. */
-  | { readonly kind: 'left'; readonly isClean: boolean };
+  /** It holds a higher revision of this epoch than there is. */
+  | { readonly kind: 'ahead'; readonly revision: number }
+  /** It has let two verifications in a row pass without an answer: changes do not wait for it until it answers again. */
+  | { readonly kind: 'vote'; readonly isLost: boolean }
+  /** `goodbye`: the program said so; `dismissed`: the daemon did, at a stop; `lost`: neither, or it was refused. */
+  | { readonly kind: 'left'; readonly how: 'goodbye' | 'dismissed' | 'lost' };

@@ -77,13 +77,20 @@ export class Session {
   #can = { patch: false, verify: false, observe: false };
   #isClosed = false;
   #isCanary = false;
+  #onFree: (() => void)[] = [];
   #failure: ReportedFailure | undefined;
   #joinedAt = 0;
 
   constructor(parts: SessionParts) {
     this.id = parts.id;
     this.#parts = parts;
-    this.#trials = new Trials(parts.clock);
+    this.#trials = new Trials({
+      clock: parts.clock,
+      verifyMs: parts.verifyMs,
+      whenFree: () => this.#whenFree(),
+      send: (candidate, isWhole) => this.#sendCandidate(candidate, isWhole),
+      onVote: (isLost) => parts.onEvent({ kind: 'vote', isLost }, this),
+    });
     this.#pulse = new Pulse(parts.clock);
     this.#requests = new OpenRequests((request) => parts.answer(request, this));
   }
@@ -142,6 +149,26 @@ export class Session {
     return this.isLive && this.#can.verify;
   }
 
+  /** Changes wait for what it says of them. */
+  get hasVote(): boolean {
+    return this.#trials.hasVote;
+  }
+
+  /** How the program is known across its connections. */
+  get voter(): string {
+    return `${this.view.name}/${this.name}`;
+  }
+
+  /** It runs what it is to run. */
+  get isCurrent(): boolean {
+    return this.isLive && !this.#slot.inFlight && this.#slot.holds(this.#edition);
+  }
+
+  /** It has rejected what it is to run. */
+  get isRejecting(): boolean {
+    return this.#slot.rejection !== undefined && this.#slot.rejection.nonce === this.#edition?.nonce;
+  }
+
   /** Gets a staged edition before the others do. */
   get isCanary(): boolean {
     return this.#isCanary;
@@ -170,13 +197,8 @@ export class Session {
   }
 
   /** Has the program try a candidate; what it runs stays. */
-  tryOut(candidate: Edition, withinMs: number): Promise<Verdict> {
-    const { view, line } = this.#parts;
-    // While a snapshot is under way it is not known what the program will hold when it comes to this.
-    const held = this.#can.patch && !this.#slot.inFlight ? this.#slot.held : undefined;
-    const verdict = this.#trials.verdict(candidate.nonce, withinMs, () => line.write(candidate.whole().frame));
-    line.write(view.delivery(candidate, held).frame);
-    return verdict;
+  tryOut(candidate: Edition): Promise<Verdict> {
+    return this.#trials.verdict(candidate);
   }
 
   /** Takes a frame whose data has passed the wire schema. What it throws, or rejects by, is a bug of ours. */
@@ -204,32 +226,33 @@ export class Session {
     if (this.#isClosed) return;
     this.#send('error', { code, message, fatal, ...(retryAfterMs !== undefined && { retryAfterMs }) });
     this.#parts.onEvent({ kind: 'refused', code, message }, this);
-    this.#close();
+    this.#close('lost');
   }
 
   goodbye(code: string, retryAfterMs: number): void {
     if (this.#isClosed) return;
     this.#send('goodbye', { code, retryAfterMs });
-    this.#close();
+    this.#close('dismissed');
   }
 
   /** The socket is gone. */
   closed(): void {
-    this.#end(false);
+    this.#end('lost');
   }
 
-  #close(): void {
-    this.#end(true);
+  #close(how: Leaving): void {
+    this.#end(how);
     this.#parts.line.end();
   }
 
-  #end(isClean: boolean): void {
+  #end(how: Leaving): void {
     if (this.#isClosed) return;
     const { onEvent } = this.#parts;
     this.#isClosed = true;
     this.#trials.end();
     this.#unanswer();
-    if (this.#hello) onEvent({ kind: 'left', isClean }, this);
+    this.#freed();
+    if (this.#hello) onEvent({ kind: 'left', how }, this);
   }
 
   get #edition(): Edition | undefined {
@@ -245,7 +268,7 @@ export class Session {
     else if (type === 'ping') this.#send('pong', { revision: this.#edition?.seen.revision ?? 0 });
     else if (type === 'pong') this.#onPong((data as ToDaemon['pong']).revision);
     else if (type === 'report') this.#onReport(data as ToDaemon['report']);
-    else if (type === 'goodbye') this.#close();
+    else if (type === 'goodbye') this.#close('goodbye');
   }
 
   #onHello(hello: Hello): void {
@@ -260,14 +283,17 @@ export class Session {
     this.#hello = hello;
     const can = (capability: string) => hello.capabilities.includes(capability);
     this.#can = { patch: can('patch'), verify: can('verify'), observe: can('observe') };
-    // It was one of the first to run what is staged, and lost us meanwhile.
-    if (isOf(this.#parts.view.staged, hello.last)) this.#isCanary = true;
+    // It was one of the first to run what is staged, or an earlier stage of it, and lost us meanwhile.
+    const { current, staged } = this.#parts.view;
+    if (staged && (isOf(staged, hello.last) || isAheadOf(current, hello.last))) this.#isCanary = true;
     const edition = this.#edition;
     const hasIt = isOf(edition, hello.last);
-    if (hasIt) this.#slot.hold(hello.last!);
+    if (hasIt) this.#slot.hold(edition!, hello.last!);
     this.#joinedAt = this.#parts.clock.monotonic();
     this.#send('welcome', this.#welcome(hasIt, edition?.position));
     this.#parts.onEvent({ kind: 'joined' }, this);
+    if (isAheadOf(this.#edition, hello.last))
+      this.#parts.onEvent({ kind: 'ahead', revision: hello.last!.revision }, this);
     this.offer();
   }
 
@@ -286,14 +312,23 @@ export class Session {
     };
   }
 
-  #onAck({ nonce, applyMs }: Ack): void {
+  #onAck({ nonce, revision, applyMs }: Ack): void {
+    const { clock, onEvent } = this.#parts;
     if (this.#trials.answer(nonce)) return;
     const answered = this.#slot.answered(nonce);
     if (!answered) return;
-    const { position } = answered.edition;
-    this.#slot.hold(position);
-    const waitedMs = this.#parts.clock.monotonic() - answered.sentAt;
-    this.#parts.onEvent({ kind: 'accepted', revision: position.revision, applyMs, waitedMs }, this);
+    const { edition, sentAt } = answered;
+    if (revision === edition.position.revision) {
+      this.#slot.hold(edition, edition.position);
+      const waitedMs = clock.monotonic() - sentAt;
+      onEvent({ kind: 'accepted', revision, applyMs, waitedMs }, this);
+    } else {
+      // It has taken note of what it was sent, and runs something else.
+      this.#slot.release();
+      onEvent({ kind: 'unanswered', revision: edition.position.revision }, this);
+      if (revision > edition.position.revision) onEvent({ kind: 'ahead', revision }, this);
+    }
+    this.#freed();
     this.offer();
   }
 
@@ -307,13 +342,35 @@ export class Session {
     const rejection = { ...nack, revision: answered.edition.position.revision };
     this.#slot.reject(rejection);
     onEvent({ kind: 'rejected', nack: rejection }, this);
+    this.#freed();
     this.offer();
   }
 
   #onResync(): void {
     this.#unanswer();
     this.#slot.forget();
+    this.#freed();
     this.offer();
+  }
+
+  #whenFree(): Promise<void> {
+    if (!this.#slot.inFlight || this.#isClosed) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onFree.push(resolve);
+      // A program that does not answer at all is silent about the candidate, too.
+      this.#parts.clock.after(this.#parts.verifyMs, resolve);
+    });
+  }
+
+  #freed(): void {
+    for (const resolve of this.#onFree.splice(0)) resolve();
+  }
+
+  #sendCandidate(candidate: Edition, isWhole: boolean): void {
+    const { view, line } = this.#parts;
+    // While a snapshot is under way it is not known what the program will hold when it comes to this.
+    const held = this.#can.patch && !isWhole && !this.#slot.inFlight ? this.#slot.held : undefined;
+    line.write(view.delivery(candidate, held).frame);
   }
 
   #unanswer(): void {
@@ -344,6 +401,13 @@ export class Session {
   #send<Type extends keyof ToClient>(type: Type, data: ToClient[Type]): void {
     this.#parts.line.write(encodeFrame(type, data));
   }
+}
+
+type Leaving = Extract<SessionEvent, { kind: 'left' }>['how'];
+
+/** Whether a program that was last at this position has a higher number than an edition of the same epoch. */
+function isAheadOf(edition: Edition | undefined, last: Position | undefined): boolean {
+  return edition !== undefined && last?.epoch === edition.position.epoch && last.revision > edition.position.revision;
 }
 
 /** Whether a program that was last at this position runs an edition. Its number may be an earlier one: what came after it changed nothing in this view. */

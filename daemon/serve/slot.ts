@@ -14,7 +14,7 @@ export interface InFlight {
  */
 export class Slot {
   #inFlight: InFlight | undefined;
-  #held: Position | undefined;
+  #held: { readonly position: Position; readonly content: object } | undefined;
   /** Names the edition that was last sent, whatever became of it. */
   #offered: string | undefined;
   #sentRevision = 0;
@@ -27,7 +27,12 @@ export class Slot {
 
   /** What the program runs; `undefined` when that is not known. */
   get held(): Position | undefined {
-    return this.#held;
+    return this.#held?.position;
+  }
+
+  /** Whether the program is known to run the settings of this edition. */
+  holds(edition: Edition | undefined): boolean {
+    return edition !== undefined && this.#held?.content === edition.content;
   }
 
   /** The revision that was last sent, or that the program had already. */
@@ -42,8 +47,7 @@ export class Slot {
 
   /** Whether an edition is to be sent now: the slot is free, and the program neither runs nor has refused it. */
   wants(edition: Edition): boolean {
-    if (this.#inFlight || this.#offered === edition.nonce) return false;
-    return this.#held?.digest !== edition.seen.digest || this.#held.epoch !== edition.seen.epoch;
+    return !this.#inFlight && this.#offered !== edition.nonce && !this.holds(edition);
   }
 
   /** An edition waits for the slot to be free; returns the one that it overtakes, if another was waiting. */
@@ -68,14 +72,20 @@ export class Slot {
     return waiting;
   }
 
-  hold(position: Position): void {
-    this.#held = position;
+  /** It runs the settings of this edition, at this position or an earlier one with the same settings. */
+  hold({ content }: Edition, position: Position): void {
+    this.#held = { position, content };
     this.#sentRevision = Math.max(this.#sentRevision, position.revision);
     this.#rejection = undefined;
   }
 
   reject(nack: Nack): void {
     this.#rejection = nack;
+  }
+
+  /** It answered, and does not hold what it was sent. */
+  release(): void {
+    this.#held = undefined;
   }
 
   /** Nothing is known any more of what the program has: it gets the whole. */

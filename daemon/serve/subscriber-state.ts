@@ -11,16 +11,12 @@ const pendingAfterMs = 10_000;
 const lateAfterMs = 30_000;
 
 /** `nowMs`: on the monotonic clock. */
-export function stateOf(
-  { inFlight, held, rejection }: Slot,
-  edition: Edition | undefined,
-  isWeak: boolean,
-  nowMs: number,
-): SubscriberState {
+export function stateOf(slot: Slot, edition: Edition | undefined, isWeak: boolean, nowMs: number): SubscriberState {
+  const { inFlight, rejection } = slot;
   if (rejection && rejection.nonce === edition?.nonce) return 'rejected';
   const waitedMs = inFlight ? nowMs - inFlight.sentAt : 0;
   if (waitedMs > lateAfterMs) return 'late';
   if (waitedMs > pendingAfterMs) return 'pending';
   if (isWeak) return 'stale';
-  return !inFlight && held?.digest === edition?.seen.digest ? 'current' : 'waiting';
+  return !inFlight && slot.holds(edition) ? 'current' : 'waiting';
 }

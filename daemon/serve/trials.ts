@@ -1,5 +1,7 @@
+import { compare } from '../../schemas/patch.ts';
 import type { Nack } from '../../schemas/wire.ts';
 import type { Clock } from '../ops/clock.ts';
+import type { Edition } from './edition.ts';
 
 /** What a program says of a candidate. */
 export type Verdict =
@@ -7,45 +9,97 @@ export type Verdict =
   | { readonly kind: 'rejected'; readonly nack: Nack }
   | { readonly kind: 'silent'; readonly why: 'timeout' | 'lost' };
 
-interface Trial {
-  readonly resolve: (verdict: Verdict) => void;
-  /** Sends the candidate again, whole. */
-  readonly sendWhole: () => void;
+export interface TrialsParts {
+  readonly clock: Clock;
+  /** How long a candidate may be tried. */
+  readonly verifyMs: number;
+  /** Resolves when the program has answered the snapshot that it was sent, which it works on first. */
+  readonly whenFree: () => Promise<void>;
+  /** Sends a candidate; `isWhole`: not as a patch. */
+  readonly send: (candidate: Edition, isWhole: boolean) => void;
+  /** The program has lost its vote, or has it again. */
+  readonly onVote: (isLost: boolean) => void;
 }
 
-/** The candidates that one program is trying. */
-export class Trials {
-  readonly #clock: Clock;
-  readonly #open = new Map<string, Trial>();
+interface Trial {
+  readonly candidate: Edition;
+  readonly verdict: Promise<Verdict>;
+  resolve: (verdict: Verdict) => void;
+}
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
+/** A program that lets so many verifications in a row pass without an answer has no vote until it answers again. */
+const maxMisses = 2;
+
+/** The candidates that one program tries, one after the other. The same content is tried once for all who ask meanwhile. */
+export class Trials {
+  readonly #parts: TrialsParts;
+  readonly #open = new Set<Trial>();
+  #tail: Promise<unknown> = Promise.resolve();
+  #misses = 0;
+  #isOver = false;
+
+  constructor(parts: TrialsParts) {
+    this.#parts = parts;
   }
 
-  /** Resolves with the verdict, or that there is none in time. */
-  async verdict(nonce: string, withinMs: number, sendWhole: () => void): Promise<Verdict> {
+  /** Changes wait for its answer. */
+  get hasVote(): boolean {
+    return this.#misses < maxMisses;
+  }
+
+  /** Resolves with the verdict, or that there is none in time. The time runs from when the candidate is sent. */
+  verdict(candidate: Edition): Promise<Verdict> {
+    const same = [...this.#open].find((trial) => isSame(trial.candidate, candidate));
+    if (same) return same.verdict;
     const { promise, resolve } = Promise.withResolvers<Verdict>();
-    const cancel = this.#clock.after(withinMs, () => resolve({ kind: 'silent', why: 'timeout' }));
-    this.#open.set(nonce, { resolve, sendWhole });
-    try {
-      return await promise;
-    } finally {
-      cancel();
-      this.#open.delete(nonce);
-    }
+    const trial: Trial = { candidate, verdict: promise, resolve };
+    this.#open.add(trial);
+    const run = this.#tail.then(() => this.#run(trial));
+    this.#tail = run.then(() => this.#open.delete(trial));
+    return promise;
   }
 
   /** Takes an answer; false when it is one to something else. */
   answer(nonce: string, nack?: Nack): boolean {
-    const trial = this.#open.get(nonce);
+    const trial = [...this.#open].find(({ candidate }) => candidate.nonce === nonce);
+    if (!trial) return false;
     // A program that cannot apply the change alone is asked again with the whole.
-    if (nack?.code === 'base_missing') trial?.sendWhole();
-    else trial?.resolve(nack ? { kind: 'rejected', nack } : { kind: 'accepted' });
-    return trial !== undefined;
+    if (nack?.code === 'base_missing') this.#parts.send(trial.candidate, true);
+    else {
+      trial.resolve(nack ? { kind: 'rejected', nack } : { kind: 'accepted' });
+      this.#count(false);
+    }
+    return true;
   }
 
   /** The program is gone. */
   end(): void {
-    for (const { resolve } of this.#open.values()) resolve({ kind: 'silent', why: 'lost' });
+    this.#isOver = true;
+    for (const { resolve } of this.#open) resolve({ kind: 'silent', why: 'lost' });
   }
+
+  async #run({ candidate, verdict, resolve }: Trial): Promise<void> {
+    const { clock, verifyMs, whenFree, send } = this.#parts;
+    await whenFree();
+    if (this.#isOver) return;
+    const cancel = clock.after(verifyMs, () => {
+      this.#count(true);
+      resolve({ kind: 'silent', why: 'timeout' });
+    });
+    send(candidate, false);
+    await verdict;
+    cancel();
+  }
+
+  #count(isMissed: boolean): void {
+    const had = this.hasVote;
+    this.#misses = isMissed ? this.#misses + 1 : 0;
+    if (this.hasVote !== had) this.#parts.onVote(had);
+  }
+}
+
+function isSame({ seen: a }: Edition, { seen: b }: Edition): boolean {
+  if (a.epoch !== b.epoch) return false;
+  const { changed, removed } = compare(a.settings, b.settings);
+  return changed.length === 0 && removed.length === 0;
 }

@@ -19,7 +19,8 @@ export class View {
   readonly #digester = new Digester();
   #current: Edition | undefined;
   #staged: Edition | undefined;
-  readonly #earlier = new Map<string, JsonObject>();
+  /** By revision. */
+  readonly #earlier = new Map<number, Edition['seen']>();
 
   constructor(name: string, filter: ViewFilter) {
     this.name = name;
@@ -40,47 +41,53 @@ export class View {
     return this.#staged;
   }
 
-  /** Everybody is to run this. */
-  publish(snapshot: Snapshot): void {
+  /** Everybody is to run this, but for those that run what is staged, where `snapshots.staged` says what they get. */
+  publish(snapshot: Snapshot, next?: Snapshot): void {
     const seen = this.#seen(snapshot);
     const [was, staged] = [this.#current, this.#staged];
     if (was && was.position.epoch !== seen.epoch) this.#earlier.clear();
     this.#staged = undefined;
     // What was tried first and is right stays the edition that it is: those that run it need nothing.
-    if (staged && isSame(staged.position, seen) && staged.position.revision === seen.revision) this.#current = staged;
-    else if (staged || !was || !isSame(was.position, seen)) this.#current = new Edition(seen);
+    if (staged && isSame(staged.seen, seen) && staged.position.revision === seen.revision) this.#current = staged;
+    else if ((staged && !next) || !was || !isSame(was.seen, seen)) this.#current = this.#edition(seen, [was, staged]);
     for (const edition of [was, staged]) if (edition) this.#keep(edition);
+    if (next) this.stage(next, staged);
   }
 
   /** Some are to run this first. False when it changes nothing in this view. */
-  stage(snapshot: Snapshot): boolean {
+  stage(snapshot: Snapshot, before = this.#staged): boolean {
     const seen = this.#seen(snapshot);
-    if (!this.#current || isSame((this.#staged ?? this.#current).position, seen)) return false;
+    if (!this.#current || isSame((this.#staged ?? this.#current).seen, seen)) return false;
     if (this.#staged) this.#keep(this.#staged);
-    this.#staged = new Edition(seen);
+    this.#staged = before && isSame(before.seen, seen) ? before : this.#edition(seen, [this.#current, before]);
     return true;
+  }
+
+  #edition(seen: Seen, known: readonly (Edition | undefined)[]): Edition {
+    return new Edition(seen, 'snapshot', known.find((edition) => edition && isSame(edition.seen, seen))?.content);
   }
 
   /** A candidate to be tried and not taken; `undefined` when it changes nothing in this view. */
   candidate(snapshot: Snapshot): Edition | undefined {
     const seen = this.#seen(snapshot);
-    return this.#current && isSame(this.#current.position, seen) ? undefined : new Edition(seen, 'candidate');
+    return this.#current && isSame(this.#current.seen, seen) ? undefined : new Edition(seen, 'candidate');
   }
 
   /** An edition: as a patch for a program that holds something known, else whole. */
   delivery(edition: Edition, held: Position | undefined): EncodedDelivery {
-    const base = held?.epoch === edition.position.epoch ? this.#settingsOf(held.digest) : undefined;
+    const base = held?.epoch === edition.position.epoch ? this.#settingsOf(held) : undefined;
     return base === undefined ? edition.whole() : edition.patch(held!.revision, base);
   }
 
-  #settingsOf(digest: string): JsonObject | undefined {
-    const known = [this.#current, this.#staged].find((edition) => edition?.position.digest === digest);
-    return known?.seen.settings ?? this.#earlier.get(digest);
+  /** A revision that changed nothing here has the content of the one before. */
+  #settingsOf({ revision, digest }: Position): JsonObject | undefined {
+    const known = [this.#current?.seen, this.#staged?.seen, this.#earlier.get(revision)];
+    return known.find((seen) => seen?.digest === digest)?.settings;
   }
 
-  #keep({ seen: { digest, settings } }: Edition): void {
-    this.#earlier.delete(digest);
-    this.#earlier.set(digest, settings);
+  #keep({ seen }: Edition): void {
+    this.#earlier.delete(seen.revision);
+    this.#earlier.set(seen.revision, seen);
     for (const oldest of this.#earlier.keys()) if (this.#earlier.size > keptEditions) this.#earlier.delete(oldest);
   }
 
@@ -94,6 +101,9 @@ export class View {
   }
 }
 
-function isSame(a: Position, b: Position): boolean {
-  return a.epoch === b.epoch && a.digest === b.digest;
+/** Decided by comparing: a digest is for those who hold nothing else. */
+function isSame(a: Seen, b: Seen): boolean {
+  if (a.epoch !== b.epoch) return false;
+  const { changed, removed } = compare(a.settings, b.settings);
+  return changed.length === 0 && removed.length === 0;
 }

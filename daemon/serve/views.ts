@@ -12,6 +12,7 @@ import type { Trial } from '../reload/verify-candidate.ts';
 import { createFrameCheck } from './check-frame.ts';
 import { Deliveries } from './deliveries.ts';
 import { Doorkeeper } from './doorkeeper.ts';
+import { Roster, type RosterKeeper } from './roster.ts';
 import type { Session } from './session.ts';
 import type { SessionEvent } from './session-event.ts';
 import { View } from './view.ts';
@@ -32,6 +33,9 @@ export interface ViewsParts {
   readonly onSettled: (revision: number, delivery: Delivery) => void;
   /** Takes secrets out of what a program says. */
   readonly clean: (text: string) => string;
+  readonly roster: RosterKeeper;
+  /** A program said goodbye, and none of its name is left. */
+  readonly onGoodbye: (voter: string) => void;
 }
 
 /** How the programs took a revision. */
@@ -41,6 +45,9 @@ export interface Answers {
   readonly unanswered: readonly string[];
 }
 
+/** A program that refused something and was absent so often when it was to be asked again has no say in it any more. */
+const maxAbsences = 2;
+
 /** What a frame needs besides the settings: its head, and the names of what changed. */
 const frameOverheadBytes = 1024 * 1024;
 
@@ -48,10 +55,11 @@ const frameOverheadBytes = 1024 * 1024;
 export class Views {
   readonly servers: readonly ViewServer[];
   readonly doorkeeper: Doorkeeper;
-  /** The groups of the sockets. */
-  readonly groups: readonly number[];
   readonly #parts: ViewsParts;
   readonly #deliveries: Deliveries;
+  readonly roster: Roster;
+  /** How often a program that refused something was absent when it was to be asked again. */
+  readonly #absences = new Map<string, number>();
   #isOpen = false;
 
   /** Throws `options_unusable` for accounts that are not there. */
@@ -59,6 +67,7 @@ export class Views {
     const { options, descriptors } = parts;
     this.#parts = parts;
     this.#deliveries = new Deliveries(parts);
+    this.roster = new Roster({ keeper: parts.roster, clock: parts.clock });
     this.doorkeeper = new Doorkeeper(options, descriptors, parts.onFull);
     const shared = {
       ...parts,
@@ -68,19 +77,16 @@ export class Views {
       checkFrame: createFrameCheck(),
       onEvent: (event: SessionEvent, session: Session) => this.#onEvent(event, session),
     };
-    const groupOf = ({ name, group }: ViewOptions) =>
-      group === undefined ? undefined : accountNumber('group', group, `${options.file}: views.${name}`);
     this.servers = options.views.map((view) => {
       const { name, filter, mode, mayRotate } = view;
       return new ViewServer({
         ...shared,
         view: new View(name, filter),
         path: viewSocket(options, name),
-        rights: { mode, gid: groupOf(view) },
+        rights: { mode, gid: groupOf(view, options.file) },
         mayRotate: mayRotate && options.sources.gcp !== undefined,
       });
     });
-    this.groups = options.views.map(groupOf).filter((gid) => gid !== undefined);
   }
 
   /** Programs, without those that only look on. */
@@ -96,18 +102,20 @@ export class Views {
   async start(): Promise<void> {
     for (const server of this.servers) await server.start();
     this.#isOpen = true;
+    this.roster.open();
   }
 
   async stop(): Promise<void> {
     await Promise.all(this.servers.map((server) => server.stop()));
+    this.roster.flush();
   }
 
-  /** Everybody is to run this. */
-  publish(snapshot: Snapshot): void {
-    this.#deliveries.published(snapshot.revision);
+  /** Everybody is to run this, but for those that run what is staged, who get `staged`. */
+  publish(snapshot: Snapshot, staged?: Snapshot): void {
+    for (const { revision } of [snapshot, staged ?? snapshot]) this.#deliveries.published(revision);
     for (const { view, sessions } of this.servers) {
-      view.publish(snapshot);
-      for (const session of sessions) session.setCanary(false);
+      view.publish(snapshot, staged);
+      if (!staged) for (const session of sessions) session.setCanary(false);
     }
     for (const server of this.servers) server.offer();
   }
@@ -124,28 +132,62 @@ export class Views {
     for (const server of this.servers) server.tellState(state);
   }
 
-  /** The programs in whose view a snapshot changes something. */
-  concernedBy(snapshot: Snapshot): readonly Session[] {
-    const concerned = this.servers.filter(({ view }) => view.candidate(snapshot) !== undefined);
-    return this.programs.filter(({ view }) => concerned.some((server) => server.view === view));
+  /** The programs in whose view a snapshot changes something, and whether some are expected and not connected. */
+  concernedBy(snapshot: Snapshot): { readonly programs: readonly Session[]; readonly isMissing: boolean } {
+    const views = this.#viewsChangedBy(snapshot);
+    const programs = this.programs.filter(({ view }) => views.includes(view.name));
+    return { programs, isMissing: this.roster.isMissing(views) };
   }
 
-  /** Has every program try a candidate that wants to, where it changes something for it. Nobody keeps it. */
-  async tryOut(candidate: Snapshot, signal: AbortSignal): Promise<Trial> {
-    const { verifyMs } = this.#parts.options.rollout;
-    const trying = this.servers.flatMap(({ view, sessions }) => {
+  /**
+   * Has every program with `verify` try a candidate, where it changes something for it. Nobody keeps it. After a start it
+   * waits for the programs that were connected before. Of `refusers`, who refused the same before, one that is absent
+   * counts as silent, the first time.
+   */
+  async tryOut(candidate: Snapshot, signal: AbortSignal, refusers: readonly string[] = []): Promise<Trial> {
+    // With nothing to serve meanwhile, the sockets are not open, and nobody can come back.
+    if (this.servers.some(({ view }) => view.current)) await orAborted(this.roster.returned(), signal);
+    const asked = this.servers.flatMap(({ view, sessions }) => {
       const edition = view.candidate(candidate);
-      const asked = edition ? sessions.filter(({ verifies }) => verifies) : [];
-      return asked.map(async (session) => ({ session, verdict: await session.tryOut(edition!, verifyMs) }));
+      return edition ? sessions.filter(({ verifies }) => verifies).map((session) => ({ session, edition })) : [];
     });
-    const verdicts = await orAborted(Promise.all(trying), signal);
-    const rejectedBy = verdicts.flatMap(({ session, verdict }) =>
-      verdict.kind === 'rejected' ? [rejectingOf(session, verdict.nack)] : [],
+    const trying = asked.map(({ session, edition }) => {
+      const hadVote = session.hasVote;
+      const verdict = session.tryOut(edition);
+      // What it says later gives it its vote back.
+      return hadVote ? verdict.then((said) => ({ session, said })) : undefined;
+    });
+    const verdicts = (await orAborted(Promise.all(trying), signal)).filter((verdict) => verdict !== undefined);
+    const rejecting = verdicts.flatMap(({ session, said }) => (said.kind === 'rejected' ? [{ session, said }] : []));
+    const quiet = verdicts.flatMap(({ session, said }) =>
+      said.kind === 'silent' && (session.hasVote || said.why === 'lost') ? [{ session, why: said.why }] : [],
     );
-    const silent = verdicts.flatMap(({ session, verdict }) =>
-      verdict.kind === 'silent' ? [{ name: session.name, pid: session.pid, why: verdict.why }] : [],
-    );
-    return { asked: trying.length, rejectedBy, silent };
+    const absent = this.#absentOf(refusers, this.#viewsChangedBy(candidate));
+    return {
+      asked: asked.length,
+      rejectedBy: rejecting.map(({ session, said }) => rejectingOf(session, said.nack)),
+      silent: [
+        ...quiet.map(({ session: { name, pid }, why }) => ({ name, pid, why })),
+        ...absent.map((voter) => ({ name: voter.slice(voter.indexOf('/') + 1), pid: 0, why: 'absent' as const })),
+      ],
+      refusers: [...[...rejecting, ...quiet].map(({ session }) => session.voter), ...absent],
+    };
+  }
+
+  #viewsChangedBy(snapshot: Snapshot): readonly string[] {
+    const changed = this.servers.filter(({ view }) => view.candidate(snapshot) !== undefined);
+    return changed.map(({ view }) => view.name);
+  }
+
+  /** Those that are not connected and have not missed their turn before. */
+  #absentOf(refusers: readonly string[], views: readonly string[]): readonly string[] {
+    const isAsked = (voter: string) => views.includes(voter.slice(0, voter.indexOf('/')));
+    return [...new Set(refusers)].filter((voter) => {
+      if (this.roster.isConnected(voter) || !isAsked(voter)) return false;
+      const absences = (this.#absences.get(voter) ?? 0) + 1;
+      this.#absences.set(voter, absences);
+      return absences < maxAbsences;
+    });
   }
 
   /** Milliseconds from the commit of a revision, or from when the program joined if that was later, until now. */
@@ -159,18 +201,32 @@ export class Views {
     return this.#deliveries.allAnswered(withinMs);
   }
 
-  /** How the programs took a revision, as soon as all have answered or after a time. */
-  async answersTo(revision: number, withinMs: number): Promise<Answers> {
+  /** How the programs stand to what they are to run, as soon as all have answered or after a time. */
+  async answers(withinMs: number): Promise<Answers> {
     await this.allAnswered(withinMs);
     const { programs } = this;
-    const rejecting = programs.filter(({ lastNack }) => lastNack !== undefined && lastNack.revision >= revision);
+    const rejecting = programs.filter(({ isRejecting }) => isRejecting);
     const rejectedBy = rejecting.map((session) => rejectingOf(session, session.lastNack!));
-    return { rejectedBy, unanswered: programs.filter(({ isAnswering }) => isAnswering).map(({ name }) => name) };
+    const open = programs.filter(({ isCurrent, isRejecting }) => !isCurrent && !isRejecting);
+    return { rejectedBy, unanswered: open.map(({ name }) => name) };
   }
 
   #onEvent(event: SessionEvent, session: Session): void {
-    if (!session.isObserver) this.#count(event);
+    if (!session.isObserver) {
+      this.#count(event);
+      this.#follow(event, session);
+    }
     this.#parts.onEvent(event, session);
+  }
+
+  #follow(event: SessionEvent, { voter, verifies }: Session): void {
+    if (event.kind === 'joined') {
+      this.roster.joined({ voter, verifies });
+      this.#absences.delete(voter);
+    } else if (event.kind === 'left' && this.roster.left(voter, event.how === 'goodbye')) {
+      this.#absences.delete(voter);
+      this.#parts.onGoodbye(voter);
+    }
   }
 
   #count(event: SessionEvent): void {
@@ -179,6 +235,15 @@ export class Views {
       this.#deliveries.answered(event.revision, event.kind);
     else if (event.kind === 'rejected') this.#deliveries.answered(event.nack.revision, event.kind);
   }
+}
+
+/** The groups of the views' sockets. Throws `options_unusable` for one that is not there. */
+export function viewGroups({ views, file }: Options): readonly number[] {
+  return views.map((view) => groupOf(view, file)).filter((gid) => gid !== undefined);
+}
+
+function groupOf({ name, group }: ViewOptions, file: string): number | undefined {
+  return group === undefined ? undefined : accountNumber('group', group, `${file}: views.${name}`);
 }
 
 export function rejectingOf(

@@ -229,7 +229,7 @@ describe('the last known good of secrets', () => {
       await test().daemon!.reload({ cause: 'operator' });
       expect(config.settings.llm.key).equal('one');
       await until('it is told', () => source().state === 'stale');
-      const outcome = await test().daemon!.reload({ cause: 'operator' }, true);
+      const outcome = await test().daemon!.reload({ cause: 'operator' }, { acceptMissing: true });
       expect(outcome).nested.include({ kind: 'committed', 'snapshot.removed[0]': 'llm.key' });
       await until('it is gone', () => config.settings.llm === undefined);
       expect(source().state, 'what was accepted is no problem').equal('current');

@@ -116,7 +116,7 @@ export class ModelWorld {
     this.#write('first', settings.first);
     this.#write('second', settings.second);
     this.#add(JSON.stringify(settings.secret));
-    await this.test.daemon!.reload({ cause: 'operator' }, true);
+    await this.test.daemon!.reload({ cause: 'operator' }, { acceptMissing: true });
     const { second, secret } = settings;
     const isThere = (witness: Witness) =>
       JSON.stringify(sorted(witness.config.settings)) ===
@@ -149,7 +149,7 @@ export class ModelWorld {
       ['bad event', () => this.#add(this.#pick(['{', '[]', '{"token": 5}']))],
       ['disable', () => this.#google.setState('secret', this.#version, 'DISABLED')],
       ['rollback', () => this.#rollback()],
-      ['unpin', () => this.test.daemon!.reload({ cause: 'operator' }, this.#random() < 0.3)],
+      ['unpin', () => this.test.daemon!.reload({ cause: 'operator' }, { acceptMissing: this.#random() < 0.3 })],
       ['reload of a program', () => this.#witnesses[0]!.config.reload().catch(() => {})],
       ...(this.#random() < 0.25
         ? ([

@@ -1,8 +1,9 @@
 import { expect } from 'chai';
 import { AppSchema } from '../../../daemon/model/app-schema.ts';
 import type { LayerPart } from '../../../daemon/model/layer.ts';
-import type { Snapshot, Withdrawn } from '../../../daemon/model/snapshot.ts';
+import type { Refusal, Snapshot } from '../../../daemon/model/snapshot.ts';
 import { CommitGate, type PinKeeper } from '../../../daemon/reload/commit-gate.ts';
+import { Refusals } from '../../../daemon/reload/refusals.ts';
 import { SnapshotStore } from '../../../daemon/reload/snapshot-store.ts';
 import type { Trial } from '../../../daemon/reload/verify-candidate.ts';
 import { deepFreeze, type JsonObject } from '../../../schemas/json.ts';
@@ -11,13 +12,16 @@ import { FakeClock } from '../../support/fake-clock.ts';
 describe('the gate before a commit', () => {
   let store: SnapshotStore;
   let pins: PinKeeper;
-  let withdrawals: { withdrawn: readonly Withdrawn[]; mark: (digest: string) => string };
+  let keeper: { refusals: readonly Refusal[]; mark: (digest: string) => string };
+  let refusals: Refusals;
+  let published: { readonly all?: number; readonly staged?: number }[];
+  let stable: Snapshot | undefined;
   let trial: Trial;
   let tried: Snapshot[];
   let saved: number[];
   let gate: CommitGate;
   const { signal } = new AbortController();
-  const plain = { acceptMissing: false, endsPin: false };
+  const plain = { acceptMissing: false, endsPin: false, noVerify: false };
   const part = (name: string, settings: JsonObject): LayerPart => ({
     sourceId: name,
     kind: 'files',
@@ -33,24 +37,37 @@ describe('the gate before a commit', () => {
   const one = part('one', { a: 1, b: 2, c: 3 });
 
   beforeEach(async () => {
-    [saved, tried] = [[], []];
+    [saved, tried, published, stable] = [[], [], [], undefined];
     const lineage = {
       epoch: 'e',
       lastCommit: undefined,
       mark: (digest: string) => digest,
       saveCommit: (revision: number) => void saved.push(revision),
     };
-    const shared = { clock: new FakeClock(), keep: 3, onUnsaved: () => {}, onCommit: () => {} };
+    const clock = new FakeClock();
+    const secrets = { hold: () => {}, release: () => {} };
+    const shared = { clock, keep: 3, onUnsaved: () => {}, secrets };
     store = new SnapshotStore({ lineage, schema: new AppSchema({}), ...shared });
     pins = { pin: undefined };
-    withdrawals = { withdrawn: [], mark: (digest) => `mark of ${digest}` };
-    trial = { asked: 1, rejectedBy: [], silent: [] };
+    keeper = { refusals: [], mark: (digest) => `mark of ${digest}` };
+    refusals = new Refusals({ keeper, clock, random: () => 1, onDue: () => {} });
+    trial = { asked: 1, rejectedBy: [], silent: [], refusers: [] };
     const tryOut = async (candidate: Snapshot) => {
       tried.push(candidate);
       return trial;
     };
     const validate = ({ bad }: JsonObject) => (bad ? [{ path: 'bad', keyword: 'not', message: 'must not be' }] : []);
-    gate = new CommitGate({ store, validate, tryOut, pins, withdrawals, maxSnapshotBytes: 200, maxRemoved: 0.5 });
+    const publisher = {
+      get stable() {
+        return stable;
+      },
+      isUrgent: (paths: readonly string[]) => paths.includes('key'),
+      publish: ({ revision }: Snapshot) => void published.push({ staged: revision }),
+      publishToAll: ({ revision }: Snapshot, staged?: Snapshot) =>
+        void published.push({ all: revision, ...(staged && { staged: staged.revision }) }),
+    };
+    const rules = { maxSnapshotBytes: 200, maxRemoved: 0.5 };
+    gate = new CommitGate({ store, validate, tryOut, pins, refusals, publisher, ...rules });
     expect(await pass([one])).include({ kind: 'committed' });
   });
 
@@ -65,10 +82,15 @@ describe('the gate before a commit', () => {
 
   it('lets nothing through that one of them rejects or is silent about, and leaves no trace of it', async () => {
     const who = { name: 'p', pid: 1 };
-    trial = { asked: 2, rejectedBy: [{ ...who, code: 'x', paths: ['a'], message: 'no' }], silent: [] };
+    trial = {
+      asked: 2,
+      rejectedBy: [{ ...who, code: 'x', paths: ['a'], message: 'no' }],
+      silent: [],
+      refusers: ['default/p'],
+    };
     expect(await codeOf(pass([part('one', { a: 2 })], { ...plain, acceptMissing: true }))).equal('subscriber_rejected');
     for (const why of ['timeout', 'lost'] as const) {
-      trial = { asked: 1, rejectedBy: [], silent: [{ ...who, why }] };
+      trial = { asked: 1, rejectedBy: [], silent: [{ ...who, why }], refusers: ['default/p'] };
       expect(await codeOf(pass([part('one', { ...one.settings, a: 2 })]))).equal('subscriber_silent');
     }
     expect(store.current).include({ revision: 1 });
@@ -104,16 +126,16 @@ describe('the gate before a commit', () => {
   it('knows a withdrawn part again by its content, whatever comes with it, until that is another one', async () => {
     const bad = part('two', { d: 4 });
     await pass([one, bad]);
-    gate.quarantine(store.current!, { ...store.current!, parts: [one] }, 'p rejects it');
-    expect(withdrawals.withdrawn).length(1);
-    expect(JSON.stringify(withdrawals.withdrawn)).not.contain('"d"');
+    refusals.withdraw(store.current!.parts, [one], 'p rejects it', ['default/p']);
+    expect(keeper.refusals).length(1);
+    expect(JSON.stringify(keeper.refusals)).not.contain('"d"');
     gate.passAgain([one]);
     const again = part('two', { d: 4 });
     for (const others of [[], [part('three', { e: 5 })]])
       expect(await codeOf(pass([one, again, ...others]))).equal('candidate_quarantined');
     expect(await codeOf(pass([one, part('three', { e: 5 })]))).equal('passed');
     expect(await codeOf(pass([one, part('two', { d: 5 })], { ...plain, acceptMissing: true }))).equal('passed');
-    gate.endQuarantine();
+    refusals.clear();
     expect(await codeOf(pass([one, again]))).equal('passed');
   });
 
@@ -124,13 +146,62 @@ describe('the gate before a commit', () => {
   });
 
   it('shows what would become of parts without committing them', async () => {
-    const look = (next: LayerPart) => gate.look(async () => [next], signal);
+    const look = (next: LayerPart) => gate.look(async () => [next], true, signal);
     expect(await look(part('one', { ...one.settings, a: 2 }))).deep.include({ valid: true, changed: ['a'], trial });
-    trial = { asked: 1, rejectedBy: [{ name: 'p', pid: 1, code: 'x', paths: ['a'], message: 'no' }], silent: [] };
+    trial = {
+      asked: 1,
+      rejectedBy: [{ name: 'p', pid: 1, code: 'x', paths: ['a'], message: 'no' }],
+      silent: [],
+      refusers: [],
+    };
     const refused = await look(part('one', { ...one.settings, a: 2 }));
     expect(refused).deep.include({ valid: false, changed: ['a'] });
     expect(refused.issues).deep.equal([{ path: 'a', keyword: 'verify', message: 'p (pid 1) rejects it: no' }]);
     expect(await look(part('one', {}))).deep.include({ valid: false, removed: ['a', 'b', 'c'] });
     expect(store.current).include({ revision: 1 });
+  });
+
+  it('asks nobody where an operator says so', async () => {
+    trial = {
+      asked: 1,
+      rejectedBy: [{ name: 'p', pid: 1, code: 'x', paths: [], message: 'no' }],
+      silent: [],
+      refusers: [],
+    };
+    tried.length = 0;
+    expect(await codeOf(pass([one, part('two', { d: 4 })], { ...plain, noVerify: true }))).equal('passed');
+    expect(tried).deep.equal([]);
+  });
+
+  it('commits nothing that was withdrawn while programs tried it', async () => {
+    const bad = part('two', { d: 4 });
+    trial = new Proxy(trial, {
+      get: (target, key) => {
+        if (key === 'rejectedBy') refusals.withdraw([one, bad], [one], 'p fails', []);
+        return Reflect.get(target, key);
+      },
+    });
+    expect(await codeOf(pass([one, bad]))).equal('candidate_quarantined');
+    expect(store.current).include({ revision: 1 });
+  });
+
+  it('brings what is urgent to all on top of what they run, and stages the rest again', async () => {
+    const before = store.current!;
+    await pass([one, part('two', { d: 4 })]);
+    stable = before;
+    const passed = await pass([one, part('two', { d: 4 }), part('three', { key: 'revoked' })]);
+    expect(passed).nested.include({ kind: 'committed', 'snapshot.revision': 4, 'urgent.revision': 3 });
+    expect(passed.kind === 'committed' && passed.urgent!.settings).deep.equal({ a: 1, b: 2, c: 3, key: 'revoked' });
+    expect(store.current!.settings).deep.equal({ a: 1, b: 2, c: 3, d: 4, key: 'revoked' });
+    expect(published.slice(1)).deep.equal([{ staged: 2 }, { all: 3, staged: 4 }]);
+  });
+
+  it('brings a rollback to the revision that is staged to all', async () => {
+    stable = store.current!;
+    const parts = [one, part('two', { d: 4 })];
+    await pass(parts);
+    gate.passAgain(parts);
+    expect(store.current).include({ revision: 2 });
+    expect(published.at(-1)).deep.equal({ all: 2 });
   });
 });

@@ -2,12 +2,12 @@ import { expect } from 'chai';
 import { AppSchema } from '../../../daemon/model/app-schema.ts';
 import { DaemonError } from '../../../daemon/model/errors.ts';
 import type { Layer } from '../../../daemon/model/layer.ts';
-import type { ReloadOutcome, ReloadRecord } from '../../../daemon/model/snapshot.ts';
+import type { ReloadOutcome, ReloadRecord, Snapshot } from '../../../daemon/model/snapshot.ts';
 import { CommitGate, type PinKeeper } from '../../../daemon/reload/commit-gate.ts';
+import { Refusals } from '../../../daemon/reload/refusals.ts';
 import { Reloader } from '../../../daemon/reload/reloader.ts';
 import { SettleWindow } from '../../../daemon/reload/settle-window.ts';
 import { SnapshotStore } from '../../../daemon/reload/snapshot-store.ts';
-import type { Trial } from '../../../daemon/reload/verify-candidate.ts';
 import type { Source } from '../../../daemon/sources/source.ts';
 import { deepFreeze, type JsonObject } from '../../../schemas/json.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -61,7 +61,11 @@ describe('the reloader', () => {
   let a: ScriptedSource;
   let b: ScriptedSource;
   let pins: PinKeeper;
-  let trial: Trial;
+  let refusals: Refusals;
+  /** What the program with a verification says. */
+  let accepts: (settings: JsonObject) => boolean | Promise<boolean>;
+  /** What it was asked about. */
+  let asked: JsonObject[];
   let minIntervalMs = 0;
   const current = () => store.current!.settings;
   const hint = async (...sources: Source[]) => {
@@ -78,27 +82,41 @@ describe('the reloader', () => {
     settle = new SettleWindow({ quietMs: 50, maxWaitMs: 500 }, clock);
     const lineage = { epoch: 'e', lastCommit: undefined, mark: (digest: string) => digest, saveCommit: () => {} };
     const schema = new AppSchema({});
-    store = new SnapshotStore({ lineage, schema, clock, keep: 20, onUnsaved: () => {}, onCommit: () => {} });
+    const secrets = { hold: () => {}, release: () => {} };
+    store = new SnapshotStore({ lineage, schema, clock, keep: 20, onUnsaved: () => {}, secrets });
     // Invalid while the two disagree.
     const validate = ({ a: left, b: right }: JsonObject) =>
       left === right ? [] : [{ path: 'a', keyword: 'equal', message: 'must equal b' }];
     const onEnd = (record: ReloadRecord) => void ends.push(record);
     pins = { pin: undefined };
-    trial = { asked: 0, rejectedBy: [], silent: [] };
-    const tryOut = async () => trial;
-    const withdrawals = { withdrawn: [], mark: (digest: string) => digest };
+    accepts = () => true;
+    asked = [];
+    const tryOut = async ({ settings }: Snapshot) => {
+      asked.push(settings);
+      if (await accepts(settings)) return { asked: 1, rejectedBy: [], silent: [], refusers: [] };
+      const rejectedBy = [{ name: 'p', pid: 1, code: 'x', paths: [], message: 'no' }];
+      return { asked: 1, rejectedBy, silent: [], refusers: ['default/p'] };
+    };
+    const keeper = { refusals: [], mark: (digest: string) => digest };
+    refusals = new Refusals({
+      keeper,
+      clock,
+      random: () => 1,
+      onDue: (sourceIds) => sourceIds.forEach((sourceId) => void settle.add({ sourceId, reason: 'retry' })),
+    });
+    const publisher = { stable: undefined, isUrgent: () => false, publish: () => {}, publishToAll: () => {} };
     const rules = { maxSnapshotBytes: 1_000, maxRemoved: 1 };
-    const gate = new CommitGate({ store, validate, tryOut, pins, withdrawals, ...rules });
+    const gate = new CommitGate({ store, validate, tryOut, pins, refusals, publisher, ...rules });
     reloader = new Reloader({
       sources: [a, b],
       freshSources: () => [a, b],
       settle,
       store,
       gate,
+      refusals,
       pins,
       partsOf: async (revision) => store.kept.find((kept) => kept.revision === revision)?.parts,
       clock,
-      random: () => 1,
       deadlineMs: 1_000,
       startWaitMs: 0,
       onWaiting: () => {},
@@ -184,6 +202,125 @@ describe('the reloader', () => {
       await clock.advance(10_000);
       expect(ends.map(({ cause }) => cause)).deep.equal(['start', 'file', 'operator', 'file']);
     });
+  });
+
+  describe('what a program refuses', () => {
+    beforeEach(() => {
+      // These two may differ.
+      a.next = { a: 1, x: 1 };
+      b.next = { b: 1, y: 1 };
+    });
+
+    it('is tried again for ever, at growing intervals, until it passes', async () => {
+      await hint(a, b);
+      accepts = ({ x }) => x !== 2;
+      a.next = { a: 1, x: 2 };
+      await hint(a);
+      const tries = () => asked.filter(({ x }) => x === 2).length;
+      for (const [i, seconds] of [5, 10, 20, 40].entries()) {
+        expect(tries(), `after try ${i}`).equal(i + 1);
+        await clock.advance(seconds * 1_000 - 100);
+        expect(tries()).equal(i + 1);
+        await clock.advance(150);
+      }
+      expect(tries()).equal(5);
+      accepts = () => true;
+      await clock.advance(81_000);
+      expect(current()).include({ x: 2 });
+      expect([...reloader.problems().keys()]).deep.equal([]);
+      expect(clock.waiting).equal(0);
+    });
+
+    it('is not tried with other changes, which pass without it; and it is tried again soon after them', async () => {
+      await hint(a, b);
+      accepts = ({ x }) => x !== 2;
+      a.next = { a: 1, x: 2 };
+      await hint(a);
+      await clock.advance(5_100);
+      expect(asked.filter(({ x }) => x === 2)).length(2);
+      b.next = { b: 1, y: 2 };
+      await hint(b);
+      expect(current()).include({ x: 1, y: 2 });
+      expect(asked.filter(({ x }) => x === 2)).length(2);
+      expect([...reloader.problems().keys()]).deep.equal(['a']);
+      await clock.advance(5_100);
+      expect(asked.at(-1)).include({ x: 2, y: 2 });
+    });
+
+    it('does not hold back what came in the same burst once it is tried alone', async () => {
+      await hint(a, b);
+      accepts = ({ x }) => x !== 2;
+      [a.next, b.next] = [
+        { a: 1, x: 2 },
+        { b: 1, y: 2 },
+      ];
+      await hint(a, b);
+      expect(current()).include({ x: 1, y: 1 });
+      // As soon as one of the two has other content, the combination is another one.
+      a.next = { a: 1, x: 3 };
+      await hint(a);
+      expect(current()).include({ x: 3, y: 2 });
+    });
+
+    it('is tried at once when an operator reloads, and committed without a question when the operator says so', async () => {
+      await hint(a, b);
+      accepts = ({ x }) => x !== 2;
+      a.next = { a: 1, x: 2 };
+      await hint(a);
+      const outcome = await reloader.reloadAll({ cause: 'operator' }, stop.signal);
+      expect(outcome).nested.include({ kind: 'rejected', 'error.code': 'subscriber_rejected' });
+      const forced = await reloader.reloadAll({ cause: 'operator' }, stop.signal, { noVerify: true });
+      expect(forced.kind).equal('committed');
+      expect(current()).include({ x: 2 });
+    });
+
+    it('is withdrawn with a rollout although something newer was committed on top, which is then tried without it', async () => {
+      await hint(a, b);
+      const stable = store.current!;
+      a.next = { a: 1, x: 2 };
+      await hint(a);
+      const bad = store.current!;
+      // While the next change is verified, a first program fails with what it has.
+      const slow = Promise.withResolvers<boolean>();
+      accepts = () => slow.promise;
+      b.next = { b: 1, y: 2 };
+      await hint(b);
+      const rejecting = { name: 'p', pid: 1, code: 'x', paths: [], message: 'fails' };
+      const withdrawn = reloader.withdraw(bad, stable, [rejecting], ['default/p']);
+      accepts = () => true;
+      slow.resolve(true);
+      await clock.advance(0);
+      await withdrawn;
+      await clock.advance(50);
+      expect(current()).include({ x: 1, y: 2 });
+      expect([...reloader.problems().keys()]).deep.equal(['a']);
+    });
+  });
+
+  it('lets a call that comes while sources are read see what changed since, and joins it where nothing has', async () => {
+    const slow = Promise.withResolvers<boolean>();
+    accepts = () => slow.promise;
+    [a.next, b.next] = [{ a: 2 }, { b: 2 }];
+    const first = reloader.reloadAll({ cause: 'operator' }, stop.signal);
+    await clock.advance(0);
+    const joined = [1, 2, 3].map(() => reloader.reloadAll({ cause: 'operator' }, stop.signal));
+    const shared = reloader.reloadAll({ cause: 'operator' }, stop.signal);
+    expect(joined.every((call) => call === shared)).equal(true);
+    slow.resolve(true);
+    expect(await shared).equal(await first);
+    expect(ends.filter(({ cause }) => cause === 'operator')).length(1);
+    // The same with an edit after the first has read.
+    const again = Promise.withResolvers<boolean>();
+    accepts = () => again.promise;
+    [a.next, b.next] = [{ a: 3 }, { b: 3 }];
+    const running = reloader.reloadAll({ cause: 'operator' }, stop.signal);
+    await clock.advance(0);
+    [a.next, b.next] = [{ a: 4 }, { b: 4 }];
+    const late = reloader.reloadAll({ cause: 'operator' }, stop.signal);
+    again.resolve(true);
+    expect(await running).nested.include({ kind: 'committed', 'snapshot.revision': 3 });
+    expect(await late).nested.include({ kind: 'committed', 'snapshot.revision': 4 });
+    expect(current()).deep.equal({ a: 4, b: 4 });
   });
 
   it('turns a bug in a source into one more rejected reload', async () => {

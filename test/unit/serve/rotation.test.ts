@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { ReloadOutcome } from '../../../daemon/model/snapshot.ts';
+import type { ReloadOutcome, Snapshot } from '../../../daemon/model/snapshot.ts';
 import { Rotation } from '../../../daemon/serve/rotation.ts';
 import type { MountedSecret } from '../../../daemon/sources/gcp/mounted-secret.ts';
 
@@ -7,9 +7,11 @@ describe('a rotation', () => {
   const mounted = {
     name: 'projects/p/secrets/key',
     secret: { project: 'p', id: 'key' },
+    partName: 'projects/p/secrets/key',
     options: { at: ['key'], format: 'text' },
     choice: { kind: 'newest-enabled' },
   } as unknown as MountedSecret;
+  const parts = [{ sourceId: 'gcp', kind: 'gcp', name: mounted.partName, version: '9', settings: { key: 'x' } }];
 
   it('whose programs do not answer is unconfirmed, names them, and stays; the next waits for its end', async () => {
     const order: string[] = [];
@@ -32,6 +34,8 @@ describe('a rotation', () => {
         if (revision === 2) await answers.promise;
         return { rejectedBy: [], unanswered: revision === 2 ? ['slow'] : [] };
       },
+      store: { current: { parts } as unknown as Snapshot },
+      pins: { pin: undefined },
       log: () => {},
       signal: new AbortController().signal,
     });
@@ -51,6 +55,8 @@ describe('a rotation', () => {
       source: undefined,
       reload: () => expect.fail('nothing is read'),
       answersTo: () => expect.fail('nobody is asked'),
+      store: { current: { parts } as unknown as Snapshot },
+      pins: { pin: undefined },
       log: () => {},
       signal: new AbortController().signal,
     });

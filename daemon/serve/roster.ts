@@ -1,0 +1,116 @@
+import type { ExpectedProgram } from '../model/snapshot.ts';
+import type { Clock } from '../ops/clock.ts';
+
+/** Where the expected programs survive a restart. */
+export interface RosterKeeper {
+  expected: readonly ExpectedProgram[];
+}
+
+export interface RosterParts {
+  readonly keeper: RosterKeeper;
+  readonly clock: Clock;
+}
+
+/** How long a start waits for programs that were connected before it; they come back within about half a second. */
+const returnMs = 3_000;
+/** Programs that are remembered; the longest absent go first. */
+const maxExpected = 256;
+
+/**
+ * The programs that are expected, by view and name: those that are connected, and those that were and did not say goodbye.
+ * After a restart nobody is connected yet, which must not pass for consent.
+ */
+export class Roster {
+  readonly #parts: RosterParts;
+  /** Connections by program. */
+  readonly #connected = new Map<string, number>();
+  readonly #expected: Map<string, ExpectedProgram>;
+  /** Those with `verify` that are expected since before the start, and not back yet. */
+  readonly #awaited: Set<string>;
+  readonly #returned = Promise.withResolvers<void>();
+  readonly #wanted = Promise.withResolvers<void>();
+  #isSaving = false;
+
+  constructor(parts: RosterParts) {
+    this.#parts = parts;
+    const { expected } = parts.keeper;
+    this.#expected = new Map(expected.map((program) => [program.voter, program]));
+    this.#awaited = new Set(expected.filter(({ verifies }) => verifies).map(({ voter }) => voter));
+    if (this.#awaited.size === 0) this.#returned.resolve();
+  }
+
+  /** Resolves when something waits for the programs to be back. */
+  get wanted(): Promise<void> {
+    return this.#wanted.promise;
+  }
+
+  /** Programs can connect from now on. */
+  open(): void {
+    const giveUp = () => {
+      for (const voter of this.#awaited) this.#expected.delete(voter);
+      this.#returned.resolve();
+      this.#save();
+    };
+    if (this.#awaited.size > 0) this.#parts.clock.after(returnMs, giveUp);
+  }
+
+  /** Resolves when the programs with `verify` are back that were connected before the start, or did not come in time. */
+  returned(): Promise<void> {
+    if (this.#awaited.size > 0) this.#wanted.resolve();
+    return this.#returned.promise;
+  }
+
+  isConnected(voter: string): boolean {
+    return this.#connected.has(voter);
+  }
+
+  /** Programs of one of these views are expected and not connected. */
+  isMissing(views: readonly string[]): boolean {
+    return [...this.#expected.keys()].some(
+      (voter) => !this.isConnected(voter) && views.some((view) => voter.startsWith(`${view}/`)),
+    );
+  }
+
+  /** Those that are missing are not expected any more. */
+  forgetMissing(): void {
+    for (const voter of this.#expected.keys()) if (!this.isConnected(voter)) this.#expected.delete(voter);
+    this.#save();
+  }
+
+  joined(program: ExpectedProgram): void {
+    const { voter } = program;
+    this.#connected.set(voter, (this.#connected.get(voter) ?? 0) + 1);
+    this.#awaited.delete(voter);
+    if (this.#awaited.size === 0) this.#returned.resolve();
+    if (this.#expected.get(voter)?.verifies === program.verifies) return;
+    this.#expected.set(voter, program);
+    for (const oldest of this.#expected.keys())
+      if (this.#expected.size > maxExpected && !this.isConnected(oldest)) this.#expected.delete(oldest);
+    this.#save();
+  }
+
+  /** True when no other connection of this program is left, and it said goodbye. */
+  left(voter: string, saidGoodbye: boolean): boolean {
+    const others = (this.#connected.get(voter) ?? 1) - 1;
+    if (others > 0) this.#connected.set(voter, others);
+    else this.#connected.delete(voter);
+    if (others > 0 || !saidGoodbye) return false;
+    this.#expected.delete(voter);
+    this.#save();
+    return true;
+  }
+
+  // Programs come in crowds: one write for all of a turn.
+  #save(): void {
+    if (this.#isSaving) return;
+    this.#isSaving = true;
+    setImmediate(() => this.flush());
+  }
+
+  /** Writes what has changed. */
+  flush(): void {
+    if (!this.#isSaving) return;
+    this.#isSaving = false;
+    this.#parts.keeper.expected = [...this.#expected.values()].slice(-maxExpected);
+  }
+}
