@@ -162,6 +162,7 @@ export class Views {
     const quiet = verdicts.flatMap(({ session, said }) =>
       said.kind === 'silent' && (session.hasVote || said.why === 'lost') ? [{ session, why: said.why }] : [],
     );
+    for (const { session, why } of quiet) if (why === 'lost') this.#absences.set(session.voter, 1);
     const absent = this.#absentOf(refusers, this.#viewsChangedBy(candidate));
     return {
       asked: asked.length,
