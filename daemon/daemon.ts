@@ -158,6 +158,7 @@ export class Daemon {
       secrets: redaction,
     });
     this.#rollout = new Rollout({
+      keeper: this.#rulings,
       options: options.rollout,
       views: this.#views,
       clock,

@@ -10,19 +10,21 @@ export interface RulingsParts {
 
 /**
  * What operators and programs have decided about what is served, in memory and in the state folder: the pin, which is
- * shown wherever the daemon's state is, the contents that programs refused, and the programs that are expected.
+ * shown wherever the daemon's state is, the contents that programs refused, the programs that are expected, and those that run what is staged.
  */
 export class Rulings {
   readonly #parts: RulingsParts;
   #pin: Pin | undefined;
   #refusals: readonly Refusal[];
   #expected: readonly ExpectedProgram[];
+  #staged: readonly string[];
 
   constructor(parts: RulingsParts) {
     this.#parts = parts;
     this.#pin = parts.state.pin;
     this.#refusals = parts.state.refusals;
     this.#expected = parts.state.expected;
+    this.#staged = parts.state.staged;
     this.#show();
   }
 
@@ -59,6 +61,18 @@ export class Rulings {
     this.#expected = expected;
     this.#save(() => {
       this.#parts.state.expected = expected;
+    });
+  }
+
+  /** The programs that run what is staged, as `view/name`. */
+  get staged(): readonly string[] {
+    return this.#staged;
+  }
+
+  set staged(staged: readonly string[]) {
+    this.#staged = staged;
+    this.#save(() => {
+      this.#parts.state.staged = staged;
     });
   }
 

@@ -117,6 +117,15 @@ export class StateStore {
     this.#write('expected', JSON.stringify(expected));
   }
 
+  /** The programs that run what is staged, as `view/name`. */
+  get staged(): readonly string[] {
+    return JSON.parse(this.#read('staged') ?? '[]');
+  }
+
+  set staged(staged: readonly string[]) {
+    this.#write('staged', JSON.stringify(staged));
+  }
+
   /** Of the last known good that was written last. */
   get generation(): number {
     return Number(this.#read('generation') ?? 0);

@@ -10,7 +10,14 @@ import type { Session } from './session.ts';
 import type { SessionEvent } from './session-event.ts';
 import { type Answers, rejectingOf, type Views } from './views.ts';
 
+/** Where it survives a restart who runs what is staged. */
+export interface StageKeeper {
+  /** As `view/name`; empty when nothing is staged. */
+  staged: readonly string[];
+}
+
 export interface RolloutParts {
+  readonly keeper: StageKeeper;
   readonly options: RolloutOptions;
   readonly views: Views;
   readonly clock: Clock;
@@ -46,6 +53,8 @@ interface Baking {
   readonly over: PromiseWithResolvers<void>;
 }
 
+/** How long a stage waits after a restart for the programs that ran it before, when no other may take their place. */
+const returnMs = 3_000;
 /** Withdrawals that are remembered, so that who asks later gets to know who rejected. */
 const maxWithdrawals = 16;
 
@@ -60,9 +69,12 @@ export class Rollout implements Publisher {
   #stable: Snapshot | undefined;
   #baking: Baking | undefined;
   #isStopped = false;
+  /** Ran what was staged when the daemon was stopped. */
+  #before: ReadonlySet<string>;
 
   constructor(parts: RolloutParts) {
     this.#parts = parts;
+    this.#before = new Set(parts.keeper.staged);
   }
 
   get stage(): Stage | undefined {
@@ -90,8 +102,21 @@ export class Rollout implements Publisher {
       (programs.length > 0 || isMissing) &&
       !this.isUrgent([...snapshot.changed, ...snapshot.removed]);
     this.#end();
-    if (isStaged) this.#bake(snapshot, chooseCanaries(programs, canary));
-    else this.#toAll(snapshot);
+    if (!isStaged) return this.#toAll(snapshot);
+    const first = chooseCanaries(programs, canary, this.#before);
+    const mayWait = this.#before.size > 0 && !first.some(({ voter }) => this.#before.has(voter));
+    this.#bake(snapshot, mayWait ? [] : first);
+    if (mayWait) this.#waitForReturn(snapshot);
+  }
+
+  /** Others try it only when those that had it before the restart do not come back. */
+  #waitForReturn(snapshot: Snapshot): void {
+    const baking = this.#baking!;
+    this.#parts.clock.after(returnMs, () => {
+      if (this.#baking !== baking || baking.first.size > 0) return;
+      this.#before = new Set();
+      this.publish(snapshot);
+    });
   }
 
   publishToAll(snapshot: Snapshot, staged?: Snapshot): void {
@@ -140,6 +165,15 @@ export class Rollout implements Publisher {
     this.#stable = snapshot;
     this.#parts.views.publish(snapshot, staged);
     this.#parts.onDone(snapshot);
+    // A start that serves what is kept has not decided yet about what was staged.
+    if (!staged && this.#before.size === 0) this.#keep();
+  }
+
+  #keep(): void {
+    const { keeper } = this.#parts;
+    const staged = [...(this.#baking?.first ?? [])].map(({ voter }) => voter);
+    if (staged.length > 0) this.#before = new Set();
+    if (staged.length > 0 || keeper.staged.length > 0) keeper.staged = staged;
   }
 
   #bake(snapshot: Snapshot, first: readonly Session[]): void {
@@ -158,6 +192,7 @@ export class Rollout implements Publisher {
     const over = Promise.withResolvers<void>();
     this.#baking = { snapshot, first, rejected: new Map(), until: '', cancel: () => {}, over };
     this.#startBake(this.#baking);
+    if (first.size > 0) this.#keep();
   }
 
   #startBake(baking: Baking): void {
@@ -173,11 +208,13 @@ export class Rollout implements Publisher {
     const baking = this.#baking!;
     if (session.isObserver || session.view.staged === undefined) return;
     const isNamed = this.#parts.options.canary!.subscribers.includes(session.name);
-    const isFirst = baking.first.size === 0 && baking.rejected.size === 0;
+    const isEmpty = baking.first.size === 0 && baking.rejected.size === 0;
+    const isFirst = isEmpty && (this.#before.size === 0 || this.#before.has(session.voter));
     if (!session.isCanary && !isNamed && !isFirst) return;
     session.setCanary(true);
     baking.first.add(session);
-    if (isFirst) this.#startBake(baking);
+    if (isEmpty) this.#startBake(baking);
+    this.#keep();
   }
 
   #baked(): void {
