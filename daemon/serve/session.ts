@@ -355,11 +355,7 @@ export class Session {
 
   #whenFree(): Promise<void> {
     if (!this.#slot.inFlight || this.#isClosed) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#onFree.push(resolve);
-      // A program that does not answer at all is silent about the candidate, too.
-      this.#parts.clock.after(this.#parts.verifyMs, resolve);
-    });
+    return new Promise((resolve) => void this.#onFree.push(resolve));
   }
 
   #freed(): void {

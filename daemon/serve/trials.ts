@@ -24,7 +24,8 @@ export interface TrialsParts {
 interface Trial {
   readonly candidate: Edition;
   readonly verdict: Promise<Verdict>;
-  resolve: (verdict: Verdict) => void;
+  readonly resolve: (verdict: Verdict) => void;
+  isDecided: boolean;
 }
 
 /** A program that lets so many verifications in a row pass without an answer has no vote until it answers again. */
@@ -47,12 +48,15 @@ export class Trials {
     return this.#misses < maxMisses;
   }
 
-  /** Resolves with the verdict, or that there is none in time. The time runs from when the candidate is sent. */
+  /** Resolves with the verdict, or that there is none in time, which runs anew when the candidate is sent. */
   verdict(candidate: Edition): Promise<Verdict> {
     const same = [...this.#open].find((trial) => isSame(trial.candidate, candidate));
     if (same) return same.verdict;
     const { promise, resolve } = Promise.withResolvers<Verdict>();
-    const trial: Trial = { candidate, verdict: promise, resolve };
+    const trial: Trial = { candidate, verdict: promise, resolve, isDecided: false };
+    promise.then(() => {
+      trial.isDecided = true;
+    });
     this.#open.add(trial);
     const run = this.#tail.then(() => this.#run(trial));
     this.#tail = run.then(() => this.#open.delete(trial));
@@ -78,14 +82,18 @@ export class Trials {
     for (const { resolve } of this.#open) resolve({ kind: 'silent', why: 'lost' });
   }
 
-  async #run({ candidate, verdict, resolve }: Trial): Promise<void> {
+  async #run(trial: Trial): Promise<void> {
+    const { candidate, verdict, resolve } = trial;
     const { clock, verifyMs, whenFree, send } = this.#parts;
-    await whenFree();
-    if (this.#isOver) return;
-    const cancel = clock.after(verifyMs, () => {
+    const tooLate = () => {
       this.#count(true);
       resolve({ kind: 'silent', why: 'timeout' });
-    });
+    };
+    let cancel = clock.after(verifyMs, tooLate);
+    await Promise.race([whenFree(), verdict]);
+    cancel();
+    if (this.#isOver || trial.isDecided) return;
+    cancel = clock.after(verifyMs, tooLate);
     send(candidate, false);
     await verdict;
     cancel();

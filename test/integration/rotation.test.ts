@@ -164,6 +164,40 @@ describe('the rotation of a secret', () => {
     expect(stdout).contain('could not be disabled').contain('roles/secretmanager.secretVersionManager');
   });
 
+  it('is refused before anything is added where no program would get it: pinned, or given by another source', async () => {
+    google().secret('key', ['one']);
+    test().env = { APP_DATABASE__URL: 'postgres://from-env' };
+    google().secret('url', ['postgres://one']);
+    const secrets = [key, { secret: 'url', at: 'database.url' }];
+    await start({ secrets }, { sources: { env: { prefix: 'APP_' } } });
+    const file = test().scratch.write('next', 'x');
+    const shadowed = await hotconf('rotate', 'url', '--data-file', file);
+    expect(shadowed.code).equal(77);
+    expect(shadowed.stderr).contain('database.url is given by');
+    test().scratch.write('secrets/app.yaml', `database: { url: ${test().canary()} }\nfeatures: { beta: true }\n`);
+    await until('it is committed', () => test().revision === 2);
+    await test().daemon!.rollback({ to: 1 }, { by: 'operator' });
+    const pinned = await hotconf('rotate', 'key', '--data-file', file);
+    expect(pinned.code).equal(77);
+    expect(pinned.stderr).contain('is pinned').contain('hotconf unpin');
+    expect(states()).deep.equal(['ENABLED']);
+  });
+
+  it('is over when all run it, whatever is staged on top of it', async () => {
+    google().secret('key', ['one']);
+    const rollout = { strategy: 'canary', canary: { subscribers: ['p1'], share: '0%', bake: '700ms' } };
+    await start({ secrets: [key] }, { rollout });
+    const [p1, p2] = [await test().connect({ name: 'p1' }), await test().connect({ name: 'p2' })];
+    const next = test().canary();
+    const rotated = hotconf('rotate', 'key', '--data-file', test().scratch.write('next', next));
+    await until('the first has it', () => p1.settings.llm.key === next);
+    test().scratch.write('defaults.yaml', 'database: { poolSize: 6 }\nfeatures: { beta: true }\n');
+    await until('something is staged on top', () => p1.settings.features.beta === true);
+    expect(p2.settings.llm.key).equal('one');
+    expect(await rotated).include({ code: 0 });
+    expect(p2.settings.llm.key).equal(next);
+  });
+
   it('is open to a program whose view may rotate, and to no other', async () => {
     google().secret('key', ['one']);
     await start({ secrets: [key] });

@@ -161,6 +161,18 @@ describe('the gate before a commit', () => {
     expect(store.current).include({ revision: 1 });
   });
 
+  it('counts a value as secret by the part that gives it now, also where the value stays', async () => {
+    const plainPart: LayerPart = { ...part('defaults', { d: 4, e: 5 }), kind: 'defaults' };
+    await pass([plainPart, one]);
+    expect(store.secretsLoaded).equal(3);
+    await pass([plainPart, part('one', { ...one.settings, d: 4 })]);
+    expect(store.secretsLoaded).equal(4);
+    await pass([plainPart, one, part('two', { e: 5 })]);
+    expect(store.secretsLoaded).equal(4);
+    await pass([plainPart, one]);
+    expect(store.secretsLoaded).equal(3);
+  });
+
   it('asks nobody where an operator says so', async () => {
     trial = {
       asked: 1,

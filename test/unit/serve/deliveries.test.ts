@@ -38,6 +38,16 @@ describe('deliveries', () => {
     ]);
   });
 
+  it('count on when a revision that went to some first goes to all', () => {
+    deliveries.published(1);
+    deliveries.sent(1);
+    deliveries.answered(1, 'accepted');
+    deliveries.published(1);
+    deliveries.sent(1);
+    deliveries.answered(1, 'accepted');
+    expect(settled.at(-1)![1]).include({ accepted: 2 });
+  });
+
   it('say nothing of a revision that nobody has answered', () => {
     deliveries.published(1);
     deliveries.sent(1);
