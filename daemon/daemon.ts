@@ -24,7 +24,8 @@ import { CommitGate } from './reload/commit-gate.ts';
 import { describeReloadEnd } from './reload/describe-reload.ts';
 import { loadAppSchema } from './reload/load-app-schema.ts';
 import { Refusals } from './reload/refusals.ts';
-import { Reloader, type ReloadRequest, type RollbackRequest } from './reload/reloader.ts';
+import type { ReloadRequest } from './reload/reload-request.ts';
+import { Reloader, type RollbackRequest } from './reload/reloader.ts';
 import { SettleWindow } from './reload/settle-window.ts';
 import { SnapshotStore } from './reload/snapshot-store.ts';
 import { describeSessionEvent } from './serve/describe-session-event.ts';
@@ -76,6 +77,8 @@ export class Daemon {
   readonly #refusals: Refusals;
   readonly #stop = new AbortController();
   readonly #started = new StopList();
+  /** Programs that let two verifications in a row pass without an answer. */
+  readonly #voteless = new Set<Session>();
   #running: Promise<void> = Promise.resolve();
 
   /** Takes the state folder. Throws what is wrong with options, schema, folders or the process environment. */
@@ -257,6 +260,7 @@ export class Daemon {
     const { clock } = this.#parts;
     this.#started.add(() => this.#state.close());
     this.#started.add(() => this.#keeper.close());
+    this.#started.add(() => this.#refusals.stop());
     for (const source of this.#sources) this.#started.add(() => source.close());
     try {
       // First, so that no reload that a signal or an operator asks for comes before it.
@@ -401,13 +405,14 @@ export class Daemon {
     this.#happenings.tell({ kind: 'session', event, session, sinceCommitMs });
     this.#rollout.onSession(event, session);
     if (event.kind === 'ahead') void this.#reloader.outrun(event.revision);
-    if (event.kind === 'vote' || event.kind === 'left') this.#showVotes();
+    this.#followVotes(event, session);
   }
 
-  #showVotes(): void {
-    const silent = this.#views.programs.filter(({ verifies, hasVote }) => verifies && !hasVote);
-    const names = silent.map(({ name }) => name).slice(0, 10);
+  #followVotes(event: SessionEvent, session: Session): void {
+    if (event.kind === 'vote' && event.isLost) this.#voteless.add(session);
+    else if (!(event.kind === 'vote' || event.kind === 'left') || !this.#voteless.delete(session)) return;
+    const names = [...this.#voteless].map(({ name }) => name).slice(0, 10);
     const what = `changes do not wait for ${names.join(', ')}: no answer to two verifications in time`;
-    this.#health.setDegraded('votes', silent.length > 0 ? what : undefined);
+    this.#health.setDegraded('votes', names.length > 0 ? what : undefined);
   }
 }

@@ -104,7 +104,10 @@ export class Refusals {
 
   /** The parts that are new against `base`, or absent from `parts`, may not be served until the refusal is over. */
   withdraw(parts: readonly LayerPart[], base: readonly LayerPart[], why: string, by: readonly string[]): void {
-    this.#set([this.#entry({ kind: 'withdrawn', parts: this.#fresh(parts, base), why, by }, 0), ...this.#entries]);
+    const fresh = this.#fresh(parts, base);
+    // A refusal of nothing would forbid everything.
+    if (fresh.length === 0) return;
+    this.#set([this.#entry({ kind: 'withdrawn', parts: fresh, why, by }, 0), ...this.#entries]);
   }
 
   /** A verification rejected these parts: the next try comes later than the last one did. */

@@ -5,12 +5,20 @@ import type { Burst, Layer, LayerPart } from '../model/layer.ts';
 import { isSameParts } from '../model/parts.ts';
 import type { Actor, Cause, KeptSnapshot, ReloadOutcome, ReloadRecord, Snapshot } from '../model/snapshot.ts';
 import { type Clock, sleep, timestamp } from '../ops/clock.ts';
-import type { LoadRequest, Source } from '../sources/source.ts';
-import type { CommitGate, Licence, PinKeeper, Preview } from './commit-gate.ts';
+import type { Source } from '../sources/source.ts';
+import type { CommitGate, PinKeeper, Preview } from './commit-gate.ts';
 import { inTime } from './in-time.ts';
 import { LayerStore } from './layer-store.ts';
 import { type Looked, recordReload } from './record-reload.ts';
 import type { Refusals } from './refusals.ts';
+import {
+  askedPatienceMs,
+  fullRequest,
+  hintedRequest,
+  nameOf,
+  type ReloadRequest,
+  type Request,
+} from './reload-request.ts';
 import type { SettleWindow } from './settle-window.ts';
 import { SharedRuns } from './shared-runs.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
@@ -39,20 +47,6 @@ export interface ReloaderParts {
   readonly onEnd: (record: ReloadRecord, outcome: ReloadOutcome) => void;
 }
 
-interface Request extends LoadRequest, Licence {
-  readonly acceptMissing: boolean;
-  /** What programs refused is tried again, whatever they said. */
-  readonly triesRefused: boolean;
-}
-
-/** What an operator allows a reload to do. */
-export interface ReloadRequest {
-  /** Most of the settings may go. */
-  readonly acceptMissing?: boolean | undefined;
-  /** Programs with `verify` are not asked. */
-  readonly noVerify?: boolean | undefined;
-}
-
 /** What an operator wants to go back to. */
 export interface RollbackRequest {
   readonly to: number;
@@ -62,14 +56,6 @@ export interface RollbackRequest {
   readonly force?: boolean | undefined;
 }
 
-/** How long a file may be missing or half-written. */
-const graceMs = 1_000;
-/** How long an automatic reload waits for a source that does not answer: it holds up the others. */
-const patienceMs = 2_000;
-/** ... and one that somebody asked for. */
-const askedPatienceMs = 10_000;
-/** ... and a start that has something to serve meanwhile. */
-const restoredPatienceMs = 800;
 /** How often a start looks again at a source that cannot be read yet. */
 const startAgainMs = 1_000;
 /** What a source fails by that is not there yet: a late mount, a network that comes up, credentials. */
@@ -111,7 +97,7 @@ export class Reloader {
     for await (const burst of settle.bursts(signal)) {
       await this.#exclusive(() => {
         const actor = { cause: this.#causeOf(burst) };
-        return this.#reload(burst.sourceIds, this.#request(), actor, signal, burst);
+        return this.#reload(burst.sourceIds, hintedRequest(), actor, signal, burst);
       });
       // What is hinted meanwhile waits in the settle window.
       await sleep(clock, minIntervalMs, signal);
@@ -124,27 +110,19 @@ export class Reloader {
    * operator's makes files that are gone take their values with them, tries again what was refused, and ends a pin.
    */
   reloadAll(actor: Actor, signal: AbortSignal, asked: ReloadRequest = {}): Promise<ReloadOutcome> {
-    const { acceptMissing = false, noVerify = false } = asked;
-    const isOperator = isByOperator(actor);
-    return this.#full.run(fullName(actor, asked), async (before) => {
-      const request = {
-        ...this.#freshRequest(actor),
-        acceptGone: actor.cause !== 'client' && !this.#isRestoring(actor),
-        acceptMissing,
-        noVerify,
-        endsPin: isOperator,
-        triesRefused: isOperator,
-      };
+    return this.#full.run(nameOf(actor, asked), async (before) => {
+      const { deadlineMs, store, refusals } = this.#parts;
+      const request = fullRequest(actor, asked, deadlineMs, store.current !== undefined);
       const outcome = await before;
       if (outcome && outcome.kind !== 'rejected' && (await this.#isStillNewest(request, signal))) return outcome;
-      if (isOperator) this.#parts.refusals.clear();
+      if (request.triesRefused) refusals.clear();
       return this.#reload(this.#layers.sourceIds, request, actor, signal);
     });
   }
 
   /** An operator's {@link reloadAll} would share the one that runs. */
   isReloadingAll(asked: ReloadRequest): boolean {
-    return this.#full.has(fullName({ cause: 'operator' }, asked));
+    return this.#full.has(nameOf({ cause: 'operator' }, asked));
   }
 
   /** Reads every source again; true when all say what they said last. */
@@ -163,7 +141,7 @@ export class Reloader {
 
   /** Reads what was hinted of these sources now, without waiting for the settle window. */
   reloadNow(sourceIds: ReadonlySet<string>, actor: Actor, signal: AbortSignal): Promise<ReloadOutcome> {
-    const request = this.#request({ patienceMs: this.#askedPatienceMs });
+    const request = hintedRequest({ patienceMs: askedPatienceMs(this.#parts.deadlineMs) });
     return this.#exclusive(() => this.#reload(sourceIds, request, actor, signal));
   }
 
@@ -200,7 +178,7 @@ export class Reloader {
 
   /** Lets the sources flow again. */
   unpin(actor: Actor, signal: AbortSignal): Promise<ReloadOutcome> {
-    const request = this.#request({ patienceMs: this.#askedPatienceMs, endsPin: true });
+    const request = hintedRequest({ patienceMs: askedPatienceMs(this.#parts.deadlineMs), endsPin: true });
     return this.#exclusive(() => this.#reload(this.#layers.sourceIds, request, actor, signal));
   }
 
@@ -256,7 +234,7 @@ export class Reloader {
 
   async #look(asks: boolean, signal: AbortSignal): Promise<Preview> {
     const layers = new LayerStore(this.#parts.freshSources());
-    const request = { ...this.#freshRequest({ cause: 'operator' }), acceptGone: true };
+    const request = fullRequest({ cause: 'operator' }, {}, this.#parts.deadlineMs, true);
     const load = async () => {
       await this.#inTime(layers.load(layers.sourceIds, request, signal), signal);
       return layers.partsOf(layers.newest);
@@ -271,28 +249,6 @@ export class Reloader {
   /** What is wrong with each source that is not well. */
   problems(): ReadonlyMap<string, DaemonError> {
     return this.#layers.problems();
-  }
-
-  #request(more: Partial<Request> = {}): Request {
-    const licence = { acceptMissing: false, endsPin: false, noVerify: false, triesRefused: false };
-    return { fresh: false, acceptGone: false, ...licence, graceMs, patienceMs, ...more };
-  }
-
-  #freshRequest(actor: Actor): Request {
-    const { deadlineMs } = this.#parts;
-    if (this.#isRestoring(actor)) return this.#request({ fresh: true, patienceMs: restoredPatienceMs });
-    if (actor.cause !== 'start') return this.#request({ fresh: true, graceMs: 0, patienceMs: this.#askedPatienceMs });
-    // A source that does not answer says so itself, and better than the deadline can.
-    return this.#request({ fresh: true, patienceMs: deadlineMs * 0.9 });
-  }
-
-  /** It is the start, and something is served already. */
-  #isRestoring({ cause }: Actor): boolean {
-    return cause === 'start' && this.#parts.store.current !== undefined;
-  }
-
-  get #askedPatienceMs(): number {
-    return Math.min(askedPatienceMs, this.#parts.deadlineMs * 0.9);
   }
 
   #exclusive<T>(task: () => Promise<T>): Promise<T> {
@@ -459,12 +415,4 @@ export class Reloader {
     if (kinds.includes('gcp')) return 'secret-manager';
     return kinds.every((kind) => kind === 'env') ? 'env' : 'file';
   }
-}
-
-const isByOperator = ({ cause }: Actor) => cause === 'operator' || cause === 'signal';
-
-/** Only reloads that may do the same are shared. */
-function fullName(actor: Actor, { acceptMissing = false, noVerify = false }: ReloadRequest): string {
-  const kind = isByOperator(actor) ? 'operator' : actor.cause;
-  return `${kind} ${acceptMissing} ${noVerify}`;
 }

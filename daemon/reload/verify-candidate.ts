@@ -58,5 +58,5 @@ function issuesOf(who: Rejecting): Issue[] {
 }
 
 function named({ name, pid }: { readonly name: string; readonly pid: number }): string {
-  return `${name || 'a program'} (pid ${pid})`;
+  return (name || 'a program') + (pid > 0 ? ` (pid ${pid})` : '');
 }

@@ -5,7 +5,7 @@ import { type Clock, sleep, timestamp } from '../ops/clock.ts';
 import type { Log } from '../ops/log.ts';
 import type { RolloutOptions } from '../ops/view-options.ts';
 import type { Publisher } from '../reload/commit-gate.ts';
-import { chooseCanaries } from './choose-canaries.ts';
+import { chooseCanaries, isNamed } from './choose-canaries.ts';
 import type { Session } from './session.ts';
 import type { SessionEvent } from './session-event.ts';
 import { type Answers, rejectingOf, type Views } from './views.ts';
@@ -102,11 +102,21 @@ export class Rollout implements Publisher {
       (programs.length > 0 || isMissing) &&
       !this.isUrgent([...snapshot.changed, ...snapshot.removed]);
     this.#end();
-    if (!isStaged) return this.#toAll(snapshot);
+    if (!isStaged) return this.#skip(snapshot);
     const first = chooseCanaries(programs, canary, this.#before);
     const mayWait = this.#before.size > 0 && !first.some(({ voter }) => this.#before.has(voter));
     this.#bake(snapshot, mayWait ? [] : first);
     if (mayWait) this.#waitForReturn(snapshot);
+  }
+
+  #skip(snapshot: Snapshot): void {
+    const { revision } = snapshot;
+    if (this.#before.size > 0 && !this.#stable) {
+      const what = `revision ${revision} goes to all: some programs were still trying it when the daemon stopped, and nothing older is kept (set lastKnownGood.keyFile)`;
+      this.#parts.log('warn', 'rollout_skipped', what, { revision });
+    }
+    this.#before = new Set();
+    this.#toAll(snapshot);
   }
 
   /** Others try it only when those that had it before the restart do not come back. */
@@ -207,10 +217,9 @@ export class Rollout implements Publisher {
   #join(session: Session): void {
     const baking = this.#baking!;
     if (session.isObserver || session.view.staged === undefined) return;
-    const isNamed = this.#parts.options.canary!.subscribers.includes(session.name);
     const isEmpty = baking.first.size === 0 && baking.rejected.size === 0;
     const isFirst = isEmpty && (this.#before.size === 0 || this.#before.has(session.voter));
-    if (!session.isCanary && !isNamed && !isFirst) return;
+    if (!session.isCanary && !isFirst && !isNamed(session, this.#parts.options.canary!)) return;
     session.setCanary(true);
     baking.first.add(session);
     if (isEmpty) this.#startBake(baking);
