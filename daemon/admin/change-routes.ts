@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { RotationResult } from '../../schemas/wire.ts';
+import { cutChanges, frameLimits } from '../model/cut-paths.ts';
 import type { Actor, ReloadOutcome } from '../model/snapshot.ts';
 import type { Preview } from '../reload/commit-gate.ts';
 import type { RollbackRequest } from '../reload/reloader.ts';
@@ -61,7 +62,11 @@ export function changeRoutes(app: FastifyInstance, parts: ChangeRoutesParts): vo
     { schema: bodies.reload, config },
     async (request, reply) => {
       const { dryRun, acceptMissing = false, ...said } = request.body;
-      if (dryRun) return reply.send({ status: 'success', message: 'Nothing was changed', ...(await parts.preview()) });
+      if (dryRun) {
+        const preview = await parts.preview();
+        const answer = { ...preview, ...cutChanges(preview, frameLimits) };
+        return reply.send({ status: 'success', message: 'Nothing was changed', ...answer });
+      }
       const by = request.operator!;
       const task = async () => {
         const isJoining = parts.isReloading(acceptMissing);
@@ -120,7 +125,7 @@ function describeReload(outcome: ReloadOutcome, reports: Reports) {
     const { issues = [], rejectedBy = [] } = facts;
     return { status: 'error', code, message, outcome: outcome.kind, issues, rejectedBy };
   }
-  const { revision: served, epoch, changed, removed } = outcome.snapshot;
+  const { revision: served, epoch } = outcome.snapshot;
   const isNew = outcome.kind === 'committed';
   const { pinned, rollout } = reports.summary();
   return {
@@ -129,8 +134,7 @@ function describeReload(outcome: ReloadOutcome, reports: Reports) {
     outcome: outcome.kind,
     revision: served,
     epoch,
-    changed: isNew ? changed : [],
-    removed: isNew ? removed : [],
+    ...cutChanges(isNew ? outcome.snapshot : { changed: [], removed: [] }, frameLimits),
     pinned,
     rollout,
     subscribers: reports.clients(),

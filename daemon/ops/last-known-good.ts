@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as immediate } from 'node:timers/promises';
+import { cutChanges, frameLimits } from '../model/cut-paths.ts';
 import { DaemonError, systemCode } from '../model/errors.ts';
 import type { KeptSnapshot, Snapshot } from '../model/snapshot.ts';
 import type { Clock } from './clock.ts';
@@ -76,7 +77,8 @@ export class LastKnownGood {
 
   /** Writes a snapshot, later. What cannot be written now is tried again. */
   save(snapshot: KeptSnapshot | Snapshot): void {
-    const { revision, epoch, committedAt, cause, changed, removed, parts } = snapshot;
+    const { revision, epoch, committedAt, cause, parts } = snapshot;
+    const { changed, removed } = cutChanges(snapshot, frameLimits);
     this.#waiting.push({ revision, epoch, committedAt, cause, changed, removed, parts });
     if (this.#waiting.length > this.#parts.keep) this.#waiting.shift();
     this.#write();

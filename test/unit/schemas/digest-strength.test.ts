@@ -19,8 +19,8 @@ describe('the digest’s hash', () => {
       const others = [unmix(mix(first) ^ (1 << 18)), unmix(mix(second) ^ (1 << 31))] as const;
       if (!others.every(isAscii)) continue;
       const start = i % 2 === 0 ? '' : 'some text before ...';
-      const one = hash64(start + textOf(first) + textOf(second) + 'and after');
-      const other = hash64(start + textOf(others[0]) + textOf(others[1]) + 'and after');
+      const one = hash64(`${start}${textOf(first)}${textOf(second)}and after`);
+      const other = hash64(`${start}${textOf(others[0])}${textOf(others[1])}and after`);
       if (one.high === other.high) cancelled++;
       expect(one.low, `${first} ${second}`).not.equal(other.low);
     }
