@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect, createServer, type Server } from 'node:net';
 import { expect } from 'chai';
 import { SocketFile } from '../../../daemon/ops/socket-file.ts';
 import { SocketGuard } from '../../../daemon/ops/socket-guard.ts';
@@ -10,10 +10,15 @@ import { until } from '../../support/until.ts';
 
 describe('the guard of the sockets', () => {
   const scratch = useScratch();
+  const servers: Server[] = [];
+  afterEach(() => {
+    for (const server of servers.splice(0)) server.close();
+  });
 
   it('reports a folder that nobody can look into, and is content when it is as before', async () => {
     mkdirSync(scratch().path('run'));
     const server = createServer();
+    servers.push(server);
     const file = new SocketFile(scratch().path('run/s'), { mode: 0o660 }, (temporary) =>
       server.close().listen(temporary),
     );
@@ -41,7 +46,6 @@ describe('the guard of the sockets', () => {
     program.destroy();
     await guard.stop();
     file[Symbol.dispose]();
-    server.close();
   });
 
   it('goes on after a check that fails in a way that nobody foresaw', async () => {
