@@ -8,18 +8,19 @@ export interface Sum {
 }
 
 /**
- * The digest of settings, for "do you have what I have" between daemon and program. It is built per subtree, so that
- * after a change only the changed parts and the objects above them are computed again.
+ * The digest of settings, which daemon and program compare to see whether they have the same ones. It is built per subtree,
+ * so that after a change only the changed parts and the objects above them are computed again.
  *
  * ```
  * digest(object)  = sum over its entries of entry(key, value), each 32-bit half modulo 2^32, as 16 hexadecimal digits
- * entry(key, v)   = MurmurHash3_x86_32 of "<key as JSON>:<body>" in UTF-8, with seed 0 (high half) and seed 1 (low half)
+ * entry(key, v)   = hash64 of "<key as JSON>:<body>" in UTF-8
  * body            = "{<digest of the object>}" for an object, else its JSON text with the keys of inner objects sorted
  * ```
  *
- * A sum does not care for order and can be changed by one entry, as in an incremental multiset hash (Bellare and
+ * A sum does not depend on the order and can be changed by one entry, as in an incremental multiset hash (Bellare and
  * Micciancio, "A New Paradigm for Collision-Free Hashing", EUROCRYPT 1997). It finds accidents between a daemon and its
- * own clients, one in 2^64 excepted; it is no signature and keeps no secret.
+ * own clients: two different settings have the same digest with a chance of 2^-64. It is not a signature: somebody who
+ * chooses both settings can make them collide.
  */
 export class Digester {
   readonly #sums = new WeakMap<JsonObject, Sum>();
@@ -69,12 +70,12 @@ export class Digester {
 
 /** What a key with a value that is no object adds to the sum of its object. */
 export function leafEntry(key: string, value: JsonValue): Sum {
-  return murmur3(`${JSON.stringify(key)}:${sortedJson(value)}`, 0, 1);
+  return hash64(`${JSON.stringify(key)}:${sortedJson(value)}`);
 }
 
 /** What a key with an object of this sum adds to the sum of its own. */
 export function objectEntry(key: string, sum: Sum): Sum {
-  return murmur3(`${JSON.stringify(key)}:{${toHex(sum)}}`, 0, 1);
+  return hash64(`${JSON.stringify(key)}:{${toHex(sum)}}`);
 }
 
 function add(a: Sum, b: Sum, sign: 1 | -1): Sum {
@@ -94,17 +95,33 @@ function sortedJson(value: JsonValue): string {
 }
 
 /**
- * MurmurHash3_x86_32 of a text's UTF-8 bytes under two seeds at once (Austin Appleby, public domain: SMHasher,
- * MurmurHash3.cpp).
+ * A hash of a text's UTF-8 bytes. All numbers are 32-bit words, `blocks` are the little-endian words of the bytes, and
+ * `tail` is the word of the 0 to 3 bytes that are left.
+ *
+ * ```
+ * h = seed, g = 0
+ * for each block:  h = rotl(h ^ mix(block), 13) * 5 + 0xe6546b64
+ *                  g = (rotl(g, 15) ^ h) * 0x9e3779b1
+ * at the end:      h = h ^ mix(tail)
+ *                  g = (rotl(g, 15) ^ h) * 0x9e3779b1
+ *                  high = finish(h ^ length), low = finish(g ^ length)
+ * mix(k)    = rotl(k * 0xcc9e2d51, 15) * 0x1b873593
+ * finish(x) = x ^= x >>> 16, x *= 0x85ebca6b, x ^= x >>> 13, x *= 0xc2b2ae35, x ^= x >>> 16
+ * ```
+ *
+ * `high` is MurmurHash3_x86_32 (Austin Appleby, public domain: SMHasher, MurmurHash3.cpp). Two adjacent blocks can cancel in
+ * `h` whatever the seed is, so a second seed adds little. `g` is a chain of all states of `h`: where `h` differed after
+ * one block and no more after the next, `g` differs from there to the end. So a difference within two adjacent blocks is
+ * always found.
  */
-export function murmur3(text: string, highSeed: number, lowSeed: number): Sum {
-  return hashBytes(text, highSeed, lowSeed) ?? hashBytes(bytesOf(text), highSeed, lowSeed, true)!;
+export function hash64(text: string, seed = 0): Sum {
+  return hashBytes(text, seed) ?? hashBytes(bytesOf(text), seed, true)!;
 }
 
 /** One byte a character, or nothing when a character turns out to need more. */
-function hashBytes(text: string, highSeed: number, lowSeed: number, isBytes = false): Sum | undefined {
-  let high = highSeed;
-  let low = lowSeed;
+function hashBytes(text: string, seed: number, isBytes = false): Sum | undefined {
+  let h = seed;
+  let g = 0;
   let seen = 0;
   const blocks = text.length & ~3;
   for (let i = 0; i < blocks; i += 4) {
@@ -113,9 +130,8 @@ function hashBytes(text: string, highSeed: number, lowSeed: number, isBytes = fa
     const c = text.charCodeAt(i + 2);
     const d = text.charCodeAt(i + 3);
     seen |= a | b | c | d;
-    const block = mixBlock(a | (b << 8) | (c << 16) | (d << 24));
-    high = mixState(high ^ block);
-    low = mixState(low ^ block);
+    h = mixState(h ^ mixBlock(a | (b << 8) | (c << 16) | (d << 24)));
+    g = chain(g, h);
   }
   let tail = 0;
   for (let i = text.length - 1; i >= blocks; i--) {
@@ -123,12 +139,17 @@ function hashBytes(text: string, highSeed: number, lowSeed: number, isBytes = fa
     tail = (tail << 8) | text.charCodeAt(i);
   }
   if (seen > 0x7f && !isBytes) return undefined;
-  const rest = mixBlock(tail);
-  return { high: finish(high ^ rest ^ text.length), low: finish(low ^ rest ^ text.length) };
+  h ^= mixBlock(tail);
+  g = chain(g, h);
+  return { high: finish(h ^ text.length), low: finish(g ^ text.length) };
 }
 
 function mixState(hash: number): number {
   return (Math.imul((hash << 13) | (hash >>> 19), 5) + 0xe6546b64) | 0;
+}
+
+function chain(hash: number, state: number): number {
+  return Math.imul(((hash << 15) | (hash >>> 17)) ^ state, 0x9e3779b1);
 }
 
 function mixBlock(block: number): number {

@@ -67,8 +67,12 @@ interface Delivery extends Position {
   /** ISO 8601. */
   readonly committedAt: string;
   readonly cause: string;
+  /** Only for showing, and cut where there are many: what changed is found by comparing the settings. */
   readonly changed: readonly string[];
   readonly removed: readonly string[];
+  /** How many there are; only where the list is cut. */
+  readonly changedTotal?: number;
+  readonly removedTotal?: number;
 }
 
 export interface SnapshotFrame extends Delivery {

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { RotationResult } from '../../schemas/wire.ts';
+import { cutChanges, frameLimits } from '../model/cut-paths.ts';
 import type { Actor, ReloadOutcome } from '../model/snapshot.ts';
 import type { Preview } from '../reload/commit-gate.ts';
 import type { ReloadRequest } from '../reload/reload-request.ts';
@@ -64,7 +65,11 @@ export function changeRoutes(app: FastifyInstance, parts: ChangeRoutesParts): vo
     async (request, reply) => {
       const { dryRun, acceptMissing, noVerify, ...said } = request.body;
       const asked = { acceptMissing, noVerify };
-      if (dryRun) return reply.send({ status: 'success', message: 'Nothing was changed', ...(await parts.preview()) });
+      if (dryRun) {
+        const preview = await parts.preview();
+        const answer = { ...preview, ...cutChanges(preview, frameLimits) };
+        return reply.send({ status: 'success', message: 'Nothing was changed', ...answer });
+      }
       const by = request.operator!;
       const task = async () => {
         const isJoining = parts.isReloading(asked);
@@ -123,7 +128,7 @@ function describeReload(outcome: ReloadOutcome, reports: Reports) {
     const { issues = [], rejectedBy = [] } = facts;
     return { status: 'error', code, message, outcome: outcome.kind, issues, rejectedBy };
   }
-  const { revision: served, epoch, changed, removed } = outcome.snapshot;
+  const { revision: served, epoch } = outcome.snapshot;
   const isNew = outcome.kind === 'committed';
   const { pinned, rollout } = reports.summary();
   return {
@@ -132,8 +137,7 @@ function describeReload(outcome: ReloadOutcome, reports: Reports) {
     outcome: outcome.kind,
     revision: served,
     epoch,
-    changed: isNew ? changed : [],
-    removed: isNew ? removed : [],
+    ...cutChanges(isNew ? outcome.snapshot : { changed: [], removed: [] }, frameLimits),
     pinned,
     rollout,
     subscribers: reports.clients(),

@@ -2,6 +2,7 @@ import type { Issue } from '../../schemas/errors.ts';
 import type { JsonValue } from '../../schemas/json.ts';
 import { parsePath } from '../../schemas/paths.ts';
 import type { Request } from '../../schemas/wire.ts';
+import { cutChanges, cutPaths, frameLimits } from '../model/cut-paths.ts';
 import { DaemonError } from '../model/errors.ts';
 import type { Actor, ReloadOutcome } from '../model/snapshot.ts';
 import type { ViewOptions } from '../ops/view-options.ts';
@@ -43,8 +44,7 @@ export class ProgramRequests {
     return {
       valid,
       issues: seenIssues(issues, view),
-      changed: seenPaths(changed, view),
-      removed: seenPaths(removed, view),
+      ...cutChanges({ changed: seenPaths(changed, view), removed: seenPaths(removed, view) }, frameLimits),
     };
   }
 
@@ -62,7 +62,8 @@ export class ProgramRequests {
         issues: seenIssues(facts.issues ? issues : [], view),
       };
     }
-    const changed = outcome.kind === 'committed' ? seenPaths(outcome.snapshot.changed, view) : [];
+    const changed =
+      outcome.kind === 'committed' ? cutPaths(seenPaths(outcome.snapshot.changed, view), frameLimits) : [];
     // The revision that the program will run: what changed elsewhere has no number here.
     const { revision } = session.view.current?.seen ?? outcome.snapshot;
     return { outcome: outcome.kind, revision, changed };

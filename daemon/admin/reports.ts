@@ -3,6 +3,7 @@ import type { JsonObject } from '../../schemas/json.ts';
 import { leavesOf } from '../../schemas/patch.ts';
 import { formatPath, overlap, type Path, parsePath, valueAt } from '../../schemas/paths.ts';
 import type { AppSchema } from '../model/app-schema.ts';
+import { leftOut } from '../model/cut-paths.ts';
 import { DaemonError } from '../model/errors.ts';
 import { isSecret, redactSettings } from '../model/secrecy.ts';
 import type { ReloadRecord, Snapshot } from '../model/snapshot.ts';
@@ -210,6 +211,8 @@ export class Reports {
   }
 }
 
-function touches({ changed, removed }: ReloadRecord, path: Path): boolean {
-  return [...changed, ...removed].some((text) => overlap(parsePath(text) ?? [], path));
+/** A record whose lists are cut may have touched any path. */
+function touches(record: ReloadRecord, path: Path): boolean {
+  const { changed, removed } = record;
+  return leftOut(record) > 0 || [...changed, ...removed].some((text) => overlap(parsePath(text) ?? [], path));
 }

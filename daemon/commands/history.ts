@@ -22,6 +22,8 @@ export function describeRecord({
   durationMs,
   changed,
   removed,
+  changedTotal = changed.length,
+  removedTotal = removed.length,
   error,
   to,
   pinned,
@@ -30,8 +32,10 @@ export function describeRecord({
   kept,
 }: ReloadRecord & { readonly kept?: true }): string {
   const paths = [...changed, ...removed.map((path) => `-${path}`)];
-  const more = paths.length > shownPaths ? ` and ${paths.length - shownPaths} more` : '';
-  const what = error?.message ?? paths.slice(0, shownPaths).join(' ') + more;
+  const total = changedTotal + removedTotal;
+  const shown = paths.slice(0, shownPaths);
+  const more = total > shown.length ? ` and ${total - shown.length} more` : '';
+  const what = error?.message ?? shown.join(' ') + more;
   const why = [cause, to && `to ${to}`, by && `by ${by}`, reason && `"${reason}"`].filter(Boolean).join(' ');
   const programs = delivery && [
     `${delivery.accepted} took it`,

@@ -1,5 +1,6 @@
 import type { Issue } from '../../schemas/errors.ts';
 import type { Reports } from '../admin/reports.ts';
+import { type CutChanges, leftOut } from '../model/cut-paths.ts';
 import type { Preview } from '../reload/commit-gate.ts';
 import { askDaemon } from './admin-client.ts';
 import { type Io, printable, printJson, printLines, type SharedOptions, table } from './io.ts';
@@ -20,6 +21,8 @@ export interface ReloadAnswer {
   readonly revision?: number;
   readonly changed?: readonly string[];
   readonly removed?: readonly string[];
+  readonly changedTotal?: number;
+  readonly removedTotal?: number;
   readonly issues?: readonly Issue[];
   readonly pinned?: ReturnType<Reports['summary']>['pinned'];
   readonly rollout?: ReturnType<Reports['summary']>['rollout'];
@@ -50,21 +53,21 @@ export async function tellReload(options: SharedOptions, io: Io, route: string, 
 
 /** Asks the daemon and its programs what a reload would do. `ifInvalid` is the exit code when it would be rejected. */
 export async function tellPreview(options: SharedOptions, io: Io, ifInvalid: number): Promise<number> {
-  const { body } = await askDaemon<Preview>(options, io, '/admin/reload-config', { dryRun: true });
+  const { body } = await askDaemon<Preview & CutChanges>(options, io, '/admin/reload-config', { dryRun: true });
   if (options.json) printJson(io, body);
   else printLines(io, describePreview(body));
   return body.valid ? 0 : ifInvalid;
 }
 
 function describe(answer: ReloadAnswer): string[] {
-  const { status, message, outcome, revision, changed = [], removed = [], issues = [], subscribers = [] } = answer;
+  const { status, message, outcome, revision, issues = [], subscribers = [] } = answer;
   if (status === 'error') return [printable(`rejected: ${message}`), ...issuesOf(issues)];
   const { pinned, rollout } = answer;
   return [
     `${outcome}: revision ${revision}`,
     ...(pinned ? [`pinned to the content of revision ${pinned.to}: the sources are not served (hotconf unpin)`] : []),
     ...(rollout ? [printable(`goes to ${rollout.first.join(', ')} first; to all at ${rollout.until}`)] : []),
-    ...pathsOf(changed, removed),
+    ...pathsOf(answer),
     ...table(
       subscribers
         .filter(({ observer }) => !observer)
@@ -73,20 +76,27 @@ function describe(answer: ReloadAnswer): string[] {
   ];
 }
 
-function describePreview({ valid, changed, removed, issues, trial, pinned }: Preview): string[] {
+function describePreview(preview: Preview & CutChanges): string[] {
+  const { valid, changed, removed, issues, trial, pinned } = preview;
   const isSame = changed.length + removed.length === 0;
   return [
     !valid ? 'would be rejected' : isSame ? 'would change nothing' : 'would change',
-    ...pathsOf(changed, removed),
+    ...pathsOf(preview),
     ...(valid ? [] : issuesOf(issues)),
     ...(trial.asked > 0 ? [`tried by ${trial.asked} programs: ${trial.rejectedBy.length} reject it`] : []),
     ...(pinned ? [`revision ${pinned} is pinned: a reload would end that`] : []),
   ];
 }
 
-const pathsOf = (changed: readonly string[], removed: readonly string[]) => [
-  ...changed.map((path) => `  ~ ${path}`),
-  ...removed.map((path) => `  - ${path}`),
-];
+function pathsOf(changes: Partial<CutChanges>): string[] {
+  const { changed = [], removed = [] } = changes;
+  const more = leftOut({ ...changes, changed, removed });
+  return [
+    ...changed.map((path) => `  ~ ${path}`),
+    ...removed.map((path) => `  - ${path}`),
+    ...(more > 0 ? [`  and ${more} more`] : []),
+  ];
+}
+
 const issuesOf = (issues: readonly Issue[]) =>
   issues.map(({ path, message }) => printable(`  ${path ? `${path}: ` : ''}${message}`));

@@ -2,6 +2,7 @@ import { dirname } from 'node:path';
 import type { ConfigClient } from '../../client/config-client.ts';
 import type { Link, Snapshot } from '../../client/types.ts';
 import { overlap, type Path, parsePath } from '../../schemas/paths.ts';
+import { leftOut } from '../model/cut-paths.ts';
 import { DaemonError } from '../model/errors.ts';
 import type { ReloadRecord } from '../model/snapshot.ts';
 import { findAdminSocket } from '../ops/find-daemon.ts';
@@ -135,7 +136,8 @@ function reloadLine(record: ReloadRecord, paths: readonly Path[]): readonly [Lin
     const kept = revision > 0 ? `; revision ${revision} stays` : '';
     return [{ kind: 'rejected', code, message, issues, revision, at }, `rejected  ${message}${kept}`];
   }
-  if (outcome === 'committed' && to !== undefined && concerns(paths, [...changed, ...removed])) {
+  const isConcern = leftOut(record) > 0 || concerns(paths, [...changed, ...removed]);
+  if (outcome === 'committed' && to !== undefined && isConcern) {
     const who = [by && `by ${by}`, reason && `"${reason}"`].filter(Boolean).join(' ');
     const text = `revision ${revision}  rollback to ${to}${who && ` ${who}`}  ${pathsOf(record)}`;
     return [{ kind: 'rollback', revision, to, by, reason, changed, removed, at }, text];

@@ -128,15 +128,20 @@ export interface ReloadRecord {
   readonly sources?: readonly string[];
   /** Milliseconds from the first sign of a change to the end of this reload, where a change was what started it. */
   readonly sinceChangeMs?: number;
+  /** Cut where there are many; the totals are given then. */
   readonly changed: readonly string[];
   readonly removed: readonly string[];
+  readonly changedTotal?: number;
+  readonly removedTotal?: number;
   /** What changed in a source and is given by another one. */
   readonly shadowed?: readonly Shadowed[];
   /** Why it was rejected; with a commit, why other pending changes are not in it. */
   readonly error?: {
     readonly code: string;
     readonly message: string;
+    /** Cut where there are many; the total is given then. */
     readonly issues: readonly Issue[];
+    readonly issuesTotal?: number;
     readonly rejectedBy?: readonly Rejecting[];
   };
   /** As soon as every program has answered. */

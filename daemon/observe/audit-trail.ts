@@ -1,3 +1,4 @@
+import { cutPaths, leftOut, recordLimits } from '../model/cut-paths.ts';
 import { DaemonError } from '../model/errors.ts';
 import type { ReloadRecord } from '../model/snapshot.ts';
 import { Budget } from '../ops/budget.ts';
@@ -26,8 +27,6 @@ const maxWaiting = 1_000;
 const againMs = 5_000;
 /** Of each kind that others can cause: who knocks on and on must neither fill the disk nor wash away what operators did. */
 const aMinute = 60;
-/** Names of settings in one record; how many more there were is told. */
-const maxKeys = 500;
 
 /**
  * Writes down who did what: reloads, rollbacks, rotations, refusals, who connected and what they may see. Names of
@@ -152,7 +151,7 @@ export class AuditTrail {
     }
     if (event.kind !== 'rejected') return undefined;
     const { revision, code, paths } = event.nack;
-    return { what: 'snapshot', outcome: 'rejected', ...who, revision, code, keys: paths };
+    return { what: 'snapshot', outcome: 'rejected', ...who, revision, code, keys: cutPaths(paths, recordLimits) };
   }
 
   #limited(kind: string, entry: Entry): Entry | undefined {
@@ -178,7 +177,7 @@ function accountOf({ name, role, uid, pid }: Account): Entry {
 function reloadEntry(record: ReloadRecord): Entry {
   const { outcome, cause, by, reason, to, pinned, revision, epoch, changed, removed, error } = record;
   const what = cause === 'rollback' ? 'rollback' : 'reload';
-  const more = Math.max(0, changed.length - maxKeys) + Math.max(0, removed.length - maxKeys);
+  const more = leftOut(record);
   return {
     what,
     outcome,
@@ -189,8 +188,8 @@ function reloadEntry(record: ReloadRecord): Entry {
     ...(pinned !== undefined && { pinned }),
     revision,
     epoch,
-    keys: changed.slice(0, maxKeys),
-    removed: removed.slice(0, maxKeys),
+    keys: changed,
+    removed,
     ...(more > 0 && { moreKeys: more }),
     ...(error && {
       code: error.code,

@@ -1,3 +1,4 @@
+import { cutChanges, cutIssues, historyLimits } from '../model/cut-paths.ts';
 import type { Delivery, ReloadRecord } from '../model/snapshot.ts';
 import type { Redaction } from './redaction.ts';
 import type { StateStore } from './state-store.ts';
@@ -28,7 +29,7 @@ export class History {
     const { state } = this.#parts;
     return this.#try(() => {
       const delivery = record.outcome === 'committed' ? this.#early.get(record.revision) : undefined;
-      const id = state.addRecord(delivery ? { ...record, delivery } : record);
+      const id = state.addRecord({ ...short(record), ...(delivery && { delivery }) });
       this.#early.clear();
       if (record.outcome !== 'committed') return;
       this.#committed.set(record.revision, id);
@@ -59,4 +60,14 @@ export class History {
       return false;
     }
   }
+}
+
+/** A record as it is kept: long lists are cut, for a thousand records are kept and read at once. */
+function short(record: ReloadRecord): ReloadRecord {
+  const { error } = record;
+  return {
+    ...record,
+    ...cutChanges(record, historyLimits),
+    ...(error && { error: { ...error, ...cutIssues(error, historyLimits) } }),
+  };
 }

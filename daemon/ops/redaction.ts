@@ -1,6 +1,8 @@
 import { isEqual, isObject, type JsonValue } from '../../schemas/json.ts';
 import { redacted } from '../model/secrecy.ts';
 import type { Actor } from '../model/snapshot.ts';
+import { HeldTexts } from './held-texts.ts';
+import { TextIndex } from './text-index.ts';
 
 /** Shorter values are too common in ordinary text to be looked for. */
 export const shortestSecret = 6;
@@ -9,42 +11,56 @@ export const shortestSecret = 6;
 const secretKeys = /pass(word|wd|phrase)|token|api[-_]?key|authorization|cookie|credential|private[-_]?key|secret.+/i;
 
 /**
- * Takes secrets out of text: every value that a source has served, in the forms in which it may turn up (as it is, in
- * a URI, in JSON, in base64 at each alignment, in hexadecimal). Values are kept per document, the present and the
- * previous ones of each, so that a late error about a rotated secret is clean too.
+ * Takes secrets out of text, in the forms in which they may turn up (as it is, in a URI, in JSON, in base64 at each
+ * alignment, in hexadecimal). Secret is what was parsed lately ({@link remember}) and what somebody still uses
+ * ({@link hold}). Holding costs what changed; the forms are worked out when the next text is cleaned.
  */
 export class Redaction {
-  readonly #documents = new Map<string, JsonValue[]>();
-  readonly #unindexed: { values: JsonValue; count: 1 | -1 }[] = [];
-  // Forms by their first characters, each with the number of documents that hold it.
-  readonly #forms = new Map<string, Map<string, number>>();
+  readonly #documents = new Map<string, readonly JsonValue[]>();
+  readonly #held = new HeldTexts();
+  readonly #index = new TextIndex(shortestSecret);
 
-  /** From now on the text values in `values` are secret. Costs nothing until the next text is cleaned. */
+  /**
+   * The values of a document that was parsed: they and those of its previous content are secret from now on, so that a late
+   * error about a rotated secret is clean too.
+   */
   remember(document: string, values: JsonValue): void {
-    const kept = this.#documents.get(document) ?? [];
-    if (isEqual(kept[0], values)) return;
-    this.#documents.set(document, [values, ...kept.slice(0, 1)]);
-    this.#unindexed.push({ values, count: 1 });
-    if (kept[1] !== undefined) this.#unindexed.push({ values: kept[1], count: -1 });
+    const [present, previous] = this.#documents.get(document) ?? [];
+    if (isEqual(present, values)) return;
+    this.hold(values);
+    if (previous !== undefined) this.release(previous);
+    this.#documents.set(document, present === undefined ? [values] : [values, present]);
   }
 
-  hold(_: JsonValue): void {}
+  /** The document is gone: its values are no longer secret, except where they are held otherwise. */
+  forget(document: string): void {
+    for (const values of this.#documents.get(document) ?? []) this.release(values);
+    this.#documents.delete(document);
+  }
 
-  release(_: JsonValue): void {}
+  /** The values in a frozen tree are secret until the same tree was released as often as it was held. */
+  hold(values: JsonValue): void {
+    this.#held.hold(values);
+  }
+
+  /** Ends one {@link hold} of this very tree (by identity); ignored when it is not held. */
+  release(values: JsonValue): void {
+    this.#held.release(values);
+  }
 
   /** The text without any secret in it. */
   clean(text: string): string {
-    this.#index();
+    this.#updateIndex();
     let clean = '';
-    let from = 0;
+    let end = 0;
     for (let at = 0; at + shortestSecret <= text.length; at++) {
-      const found = this.#longestAt(text, at);
-      if (found === 0) continue;
-      clean += text.slice(from, at) + redacted;
-      at += found - 1;
-      from = at + 1;
+      const length = this.#index.longestAt(text, at);
+      if (length === 0) continue;
+      // Secrets may overlap: what one leaves over the other must cover.
+      if (at >= end) clean += text.slice(end, at) + redacted;
+      end = Math.max(end, at + length);
     }
-    return clean + text.slice(from);
+    return clean + text.slice(end);
   }
 
   /** A value for a log line: texts cleaned, values under keys that name a secret replaced. */
@@ -62,39 +78,17 @@ export class Redaction {
     return { ...actor, ...(by && { by: this.clean(by) }), ...(reason && { reason: this.clean(reason) }) };
   }
 
-  #longestAt(text: string, at: number): number {
-    const bucket = this.#forms.get(text.slice(at, at + shortestSecret));
-    let longest = 0;
-    for (const form of bucket?.keys() ?? []) {
-      if (form.length > longest && text.startsWith(form, at)) longest = form.length;
-    }
-    return longest;
+  #updateIndex(): void {
+    for (const [text, isHeld] of this.#held.takeChanges())
+      for (const form of formsOf(text)) {
+        if (isHeld) this.#index.add(form);
+        else this.#index.delete(form);
+      }
   }
-
-  #index(): void {
-    for (const { values, count } of this.#unindexed.splice(0)) {
-      for (const text of textsIn(values)) for (const form of formsOf(text)) this.#count(form, count);
-    }
-  }
-
-  #count(form: string, change: 1 | -1): void {
-    const start = form.slice(0, shortestSecret);
-    const bucket = this.#forms.get(start) ?? new Map<string, number>();
-    const count = (bucket.get(form) ?? 0) + change;
-    if (count > 0) bucket.set(form, count);
-    else bucket.delete(form);
-    if (bucket.size > 0) this.#forms.set(start, bucket);
-    else this.#forms.delete(start);
-  }
-}
-
-function* textsIn(value: JsonValue): Generator<string> {
-  if (typeof value === 'string' || typeof value === 'number') yield String(value);
-  else if (Array.isArray(value)) for (const item of value) yield* textsIn(item);
-  else if (isObject(value)) for (const item of Object.values(value)) yield* textsIn(item);
 }
 
 function formsOf(text: string): Set<string> {
+  if (text.length < shortestSecret) return new Set();
   const bytes = Buffer.from(text);
   const forms = [
     text,
@@ -110,5 +104,5 @@ function formsOf(text: string): Set<string> {
     const own = encoded.slice(Math.ceil((shift * 8) / 6), Math.floor(((shift + bytes.length) * 8) / 6));
     forms.push(own, own.replaceAll('+', '-').replaceAll('/', '_'));
   }
-  return new Set(forms.filter((form) => form.length >= shortestSecret && text.length >= shortestSecret));
+  return new Set(forms.filter((form) => form.length >= shortestSecret));
 }

@@ -20,7 +20,8 @@ const saltBytes = 32;
 const nonceBytes = 12;
 const tagBytes = 16;
 const ownerBytes = 64;
-const headBytes = magic.length + keyIdBytes + saltBytes + nonceBytes + ownerBytes + 16;
+/** Where the text begins. */
+export const headBytes = magic.length + keyIdBytes + saltBytes + nonceBytes + ownerBytes + 16;
 
 /**
  * Encrypts with AES-256-GCM under a key that is made for this one text: HKDF-SHA-256 (RFC 5869) of the ring's first key
@@ -65,6 +66,11 @@ export function unseal(sealed: Buffer, keys: KeyRing): Opened {
   } catch {
     return { kind: 'refused', why: 'tampered with' };
   }
+}
+
+/** The label at the beginning of a sealed text, not proved; `undefined` where there is none. */
+export function peekLabel(head: Buffer): SealLabel | undefined {
+  return head.length >= headBytes && head.subarray(0, magic.length).equals(magic) ? labelOf(head) : undefined;
 }
 
 function keyId(key: Buffer): Buffer {

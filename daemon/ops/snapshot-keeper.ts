@@ -109,6 +109,7 @@ export class SnapshotKeeper {
       keep,
       clock,
       onProblem,
+      onForeign: (error) => this.refuse(error),
     });
   }
 }

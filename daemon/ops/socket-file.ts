@@ -88,7 +88,7 @@ function temporaryPath(path: string): string {
   return join(dirname(path), `.${basename(path)}.${process.pid}`);
 }
 
-/** `undefined` where nothing is to be found, or nobody may look any more. */
+/** `undefined` where nothing is found, or where looking fails for any reason: no search permission, a loop of links. */
 function inodeOf(path: string): bigint | undefined {
   try {
     return lstatSync(path, { bigint: true, throwIfNoEntry: false })?.ino;

@@ -14,7 +14,10 @@ export interface SocketGuardParts {
 
 const everyMs = 5_000;
 
-/** Looks whether the sockets are still in their place, and puts back what was deleted or replaced. */
+/**
+ * Checks every 5 s that the sockets are still in their place, and publishes again what was deleted or replaced. Whatever
+ * fails is reported and tried again; it never ends the daemon.
+ */
 export class SocketGuard {
   readonly #parts: SocketGuardParts;
   #cancel = () => {};
@@ -35,6 +38,16 @@ export class SocketGuard {
   }
 
   async #look(): Promise<void> {
+    try {
+      await this.#putBackLost();
+    } catch (error) {
+      this.#parts.onProblem(`the sockets cannot be checked: ${(error as Error).message}`);
+    } finally {
+      if (!this.#isStopped) await this.start();
+    }
+  }
+
+  async #putBackLost(): Promise<void> {
     const { files, log, onProblem } = this.#parts;
     const problems: string[] = [];
     for (const file of files.filter(({ isLost }) => isLost)) {
@@ -47,7 +60,6 @@ export class SocketGuard {
       log('error', 'socket_lost', `a socket was deleted or replaced, and cannot be put back: ${problem}`, {});
     this.#told = problem;
     onProblem(problem);
-    if (!this.#isStopped) await this.start();
   }
 
   async #putBack(file: SocketFile): Promise<string | undefined> {

@@ -19,7 +19,7 @@ export function describeReloadEnd(record: ReloadRecord, outcome: ReloadOutcome):
 }
 
 function describeEnd(record: ReloadRecord, outcome: ReloadOutcome): ReloadLine {
-  const { cause, revision, durationMs, changed, removed, by, reason } = record;
+  const { cause, revision, durationMs, changed, removed, changedTotal, removedTotal, by, reason, error } = record;
   const shared = {
     trigger: cause,
     durationSeconds: Number((durationMs / 1000).toFixed(5)),
@@ -28,18 +28,20 @@ function describeEnd(record: ReloadRecord, outcome: ReloadOutcome): ReloadLine {
     ...(reason && { reason }),
   };
   if (outcome.kind === 'rejected') {
-    const { code, message, facts } = outcome.error;
+    const { code, message } = outcome.error;
     const kept = revision > 0 ? `; revision ${revision} stays` : '';
     return {
       level: 'error',
       event: 'config_reload_failed',
       message: `rejected: ${message}${kept}`,
-      fields: { ...shared, code, errorType: code.split('_')[0], issues: facts.issues ?? [] },
+      fields: { ...shared, code, errorType: code.split('_')[0], issues: error?.issues ?? [] },
     };
   }
   const what = outcome.kind === 'unchanged' ? `nothing changed, revision ${revision}` : `revision ${revision}`;
   const counts =
-    outcome.kind === 'committed' && cause !== 'start' ? `: ${changed.length} changed, ${removed.length} removed` : '';
+    outcome.kind === 'committed' && cause !== 'start'
+      ? `: ${changedTotal ?? changed.length} changed, ${removedTotal ?? removed.length} removed`
+      : '';
   return {
     level: 'info',
     event: 'config_reload_completed',

@@ -1,3 +1,4 @@
+import { cutChanges, cutIssues, recordLimits } from '../model/cut-paths.ts';
 import type { DaemonError } from '../model/errors.ts';
 import type { Actor, ReloadOutcome, ReloadRecord } from '../model/snapshot.ts';
 import { type Clock, timestamp } from '../ops/clock.ts';
@@ -34,8 +35,7 @@ export function recordReload(outcome: ReloadOutcome, actor: Actor, recorded: Rec
     durationMs: roundMs(endedAt - startedAt),
     ...(sources && { sources }),
     ...(changedAt !== undefined && { sinceChangeMs: roundMs(endedAt - changedAt) }),
-    changed: isCommit ? outcome.snapshot.changed : [],
-    removed: isCommit ? outcome.snapshot.removed : [],
+    ...cutChanges(isCommit ? outcome.snapshot : { changed: [], removed: [] }, recordLimits),
     ...(outcome.kind === 'unchanged' && outcome.shadowed && { shadowed: outcome.shadowed }),
     ...(error && { error: factsOf(error) }),
   };
@@ -45,5 +45,5 @@ const roundMs = (ms: number) => Math.round(ms * 100) / 100;
 
 function factsOf({ code, message, facts }: DaemonError): NonNullable<ReloadRecord['error']> {
   const { issues = [], rejectedBy } = facts;
-  return { code, message, issues, ...(rejectedBy && { rejectedBy }) };
+  return { code, message, ...cutIssues({ issues }, recordLimits), ...(rejectedBy && { rejectedBy }) };
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { JsonObject } from '../../schemas/json.ts';
 import { compare } from '../../schemas/patch.ts';
 import { encodeFrame, type Position } from '../../schemas/wire.ts';
+import { cutChanges, frameLimits } from '../model/cut-paths.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 
 /** A snapshot as one view sees it. */
@@ -55,8 +56,17 @@ export class Edition {
   }
 
   #encode(type: 'snapshot' | 'patch', isPatch: boolean, content: object): EncodedDelivery {
-    const { epoch, revision, digest, committedAt, cause, changed, removed } = this.seen;
-    const head = { nonce: this.nonce, epoch, revision, digest, committedAt, cause, changed, removed };
+    const { epoch, revision, digest, committedAt, cause } = this.seen;
+    // The names of what changed can be far longer than the settings: cut, so that the frame is not over its limit by them.
+    const head = {
+      nonce: this.nonce,
+      epoch,
+      revision,
+      digest,
+      committedAt,
+      cause,
+      ...cutChanges(this.seen, frameLimits),
+    };
     const frame = encodeFrame(this.#isCandidate ? 'verify' : type, { ...head, ...content });
     return { nonce: this.nonce, isPatch, frame: Buffer.from(frame) };
   }

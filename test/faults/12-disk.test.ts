@@ -39,7 +39,7 @@ describe('fault 2: killed while the last known good is written', () => {
       child.kill('SIGKILL');
       await once(child, 'close');
       const shared = { folder, keys: [Buffer.alloc(32, 7)], owner: 'test', counter, keep: 3, clock: systemClock };
-      const store = new LastKnownGood({ ...shared, onProblem: () => {} });
+      const store = new LastKnownGood({ ...shared, onProblem: () => {}, onForeign: () => {} });
       expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).deep.equal([]);
       const kept = store.newest()!;
       // What was reported as written is there, or a later one.
@@ -186,7 +186,8 @@ describe('fault 16: a last known good that is not what was written', () => {
     writeFileSync(folder('1.sealed'), flipped);
     await expectRefused('is tampered with');
     await test().stop();
-    writeFileSync(folder('1.sealed'), sealed.subarray(0, 100));
+    expect(readdirSync(folder()), 'it was written again, and the damaged one is gone').deep.equal(['2.sealed']);
+    writeFileSync(folder('2.sealed'), sealed.subarray(0, 100));
     await expectRefused('is cut off');
   });
 

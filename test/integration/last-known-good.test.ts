@@ -123,6 +123,50 @@ describe('the last known good', () => {
     expect((await test().daemon!.rollback({ to: 1 }, {})).kind).equal('committed');
   });
 
+  it('is kept in a new epoch too, where the files of the old one are put aside', async () => {
+    test().options.lastKnownGood = { keyFile: './lkg.key', keep: 3 };
+    test().scratch.write('lkg.key', key());
+    await test().start();
+    for (const n of [2, 3, 4, 5, 6]) {
+      edit(`url-${n}`);
+      await until('it is committed', () => test().revision === n);
+    }
+    await until('it is written', () => files().join() === '4.sealed,5.sealed,6.sealed');
+    await test().stop();
+    test().scratch.write('state/state.db', 'x'.repeat(5_000));
+    for (const name of ['state.db-wal', 'state.db-shm']) rmSync(test().scratch.path('state', name), { force: true });
+    await test().start();
+    expect(test().revision).equal(1);
+    expect(test().logged('last_known_good_refused').at(-1)!.message).contain('is of another host or state folder');
+    edit('url-new');
+    await until('it is committed', () => test().revision === 2);
+    await test().stop();
+    expect(files()).deep.equal(['1.sealed', '2.sealed', '4.sealed.foreign', '5.sealed.foreign', '6.sealed.foreign']);
+    gone();
+    await test().start();
+    const config = await test().connect();
+    expect(config.settings.database.url).equal('url-new');
+    expect((await test().daemon!.rollback({ to: 1 }, {})).kind).equal('committed');
+    await until('it is back', () => config.settings.database.url === 'url-6');
+  });
+
+  it('is the one that was written last, whatever the numbers of the others are', async () => {
+    await start();
+    edit('url-2');
+    await until('it is written', () => files().length === 2);
+    await test().stop();
+    test().scratch.write(
+      'state/last-known-good/9.sealed',
+      readFileSync(test().scratch.path('state/last-known-good/1.sealed')),
+    );
+    await start();
+    edit('url-3');
+    await until('it is committed', () => test().revision === 3);
+    await restart(gone);
+    expect(files()).include('11.sealed');
+    expect((await test().connect()).settings.database.url).equal('url-3');
+  });
+
   it('is not served when the schema does not allow it any more', async () => {
     await start();
     await test().stop();
