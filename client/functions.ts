@@ -1,26 +1,27 @@
 import type { RotationResult } from '../schemas/wire.ts';
-import { connect } from './connect.ts';
+import type { ConfigClient } from './config-client.ts';
+import { openConfig } from './connect.ts';
 import { ClientError } from './errors.ts';
 import type { Config, ConnectOptions, DeepReadonly, ReloadResult, Summary, ValidationResult } from './types.ts';
 
-let shared: { readonly opening: Promise<Config<unknown>>; config?: Config<unknown> } | undefined;
+let shared: { readonly opening: Promise<ConfigClient<unknown>>; config?: ConfigClient<unknown> } | undefined;
 
-/** Opens the connection that the functions below share. A second call while it is open gives the same one. */
+/**
+ * Opens the connection that the functions below share. A second call while it is open gives the same one. Rejects as
+ * `connect` does, and by `ClientError` `closed` when {@link closeConfig} is called first.
+ */
 export async function initConfig<S = Record<string, unknown>>(options: ConnectOptions<S> = {}): Promise<Config<S>> {
-  if (!shared) {
-    const opening = { opening: connect<S>(options) as Promise<Config<unknown>> } as {
-      opening: Promise<Config<unknown>>;
-      config?: Config<unknown>;
-    };
-    shared = opening;
-    try {
-      opening.config = await opening.opening;
-    } catch (error) {
-      if (shared === opening) shared = undefined;
-      throw error;
-    }
+  if (!shared || shared.config?.closed.aborted)
+    shared = { opening: openConfig<S>(options) as unknown as Promise<ConfigClient<unknown>> };
+  const mine = shared;
+  try {
+    mine.config = await mine.opening;
+  } catch (error) {
+    if (shared === mine) shared = undefined;
+    throw error;
   }
-  return (await shared.opening) as Config<S>;
+  if (shared !== mine) throw new ClientError('closed', 'closeConfig() was called before the connection was open');
+  return mine.config as unknown as Config<S>;
 }
 
 /** The newest accepted settings. Throws `ClientError` `usage` before {@link initConfig} has resolved. */

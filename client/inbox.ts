@@ -1,5 +1,4 @@
-import type { Nack, PatchFrame, Position, SnapshotFrame, ToDaemon, VerifyFrame } from '../schemas/wire.ts';
-import { deferred } from './node20.ts';
+import type { PatchFrame, Position, SnapshotFrame, ToDaemon, VerifyFrame, Welcome } from '../schemas/wire.ts';
 import { type Received, Receiver } from './receiver.ts';
 import { Rejection } from './rejection.ts';
 import type { Connection } from './transport.ts';
@@ -29,6 +28,7 @@ export class Inbox {
   #snapshot: (() => MaybeLater) | undefined;
   #candidate: (() => MaybeLater) | undefined;
   #cameRevision = 0;
+  #trial: AbortController | undefined;
   #isBusy = false;
   #isClosed = false;
 
@@ -41,7 +41,7 @@ export class Inbox {
     return this.#receiver.position;
   }
 
-  /** The revision that last came, whatever became of it. */
+  /** The revision that last came over this connection, or that the daemon knows to be held; whatever became of it. */
   get cameRevision(): number {
     return this.#cameRevision;
   }
@@ -56,8 +56,20 @@ export class Inbox {
     if (!this.#isBusy) this.#work();
   }
 
+  /** There is a new connection, whose numbers may be of another epoch. */
+  connected(resume: Welcome['resume']): void {
+    this.#cameRevision = resume === 'same' ? (this.position?.revision ?? 0) : 0;
+  }
+
+  /** Nobody waits any more for what becomes of a candidate. */
+  lost(): void {
+    this.#candidate = undefined;
+    this.#trial?.abort();
+  }
+
   close(): void {
     this.#isClosed = true;
+    this.lost();
   }
 
   #work(): void {
@@ -65,7 +77,7 @@ export class Inbox {
       const later = task();
       if (!later) continue;
       this.#isBusy = true;
-      void later.finally(() => {
+      void later.catch(warnOfBug).finally(() => {
         this.#isBusy = false;
         this.#work();
       });
@@ -83,16 +95,16 @@ export class Inbox {
 
   #adopt(type: 'snapshot' | 'patch', frame: SnapshotFrame | PatchFrame, connection: Connection): MaybeLater {
     const received = this.#received(type, frame);
-    if (received.kind === 'unusable') return connection.send('resync', { reason: received.reason });
+    if (received.kind === 'unusable') return askAgain(type, received.reason, connection);
     const startedAt = performance.now();
     const taken = () => {
       if (received.kind === 'new') this.#receiver.accept(received);
-      accept(connection, frame, startedAt);
+      this.#accept(connection, frame, startedAt);
       this.#parts.onAnswered(connection);
     };
     const refused = (error: unknown) => {
       if (error instanceof Rejection) this.#parts.onRejected(error);
-      reject(connection, frame, error);
+      this.#reject(connection, frame, error);
       this.#parts.onAnswered(connection);
     };
     let later: MaybeLater;
@@ -118,37 +130,60 @@ export class Inbox {
 
   async #tryOut(frame: VerifyFrame, connection: Connection): Promise<void> {
     const received = this.#received('verify', frame);
-    const { nonce, revision } = frame;
-    if (received.kind !== 'new')
-      return answer(connection, 'nack', { nonce, revision, code: 'base_missing', paths: [], message: '' });
-    const signal = AbortSignal.timeout(this.verifyMs);
-    const tooLate = deferred<never>();
-    const late = new Rejection('verify_timeout', [], `it took longer than ${this.verifyMs} ms`, {});
-    signal.addEventListener('abort', () => tooLate.reject(late));
-    tooLate.promise.catch(() => {});
+    if (received.kind !== 'new') return this.#reject(connection, frame, unusableCandidate(frame));
     const startedAt = performance.now();
+    const trial = new AbortController();
+    this.#trial = trial;
+    const timer = setTimeout(() => trial.abort(new DOMException('it took too long', 'TimeoutError')), this.verifyMs);
     try {
-      await Promise.race([this.#parts.tryOut(received, signal), tooLate.promise]);
-      accept(connection, frame, startedAt);
+      await Promise.race([this.#parts.tryOut(received, trial.signal), this.#aborted(trial.signal)]);
+      this.#accept(connection, frame, startedAt);
     } catch (error) {
-      reject(connection, frame, error);
+      this.#reject(connection, frame, error);
+    } finally {
+      clearTimeout(timer);
     }
+  }
+
+  #aborted(signal: AbortSignal): Promise<never> {
+    const late = new Rejection('verify_timeout', [], `it took longer than ${this.verifyMs} ms`, {});
+    return new Promise((_, reject) => signal.addEventListener('abort', () => reject(late)));
+  }
+
+  #accept(connection: Connection, { nonce }: VerifyFrame, startedAt: number): void {
+    const applyMs = Math.round((performance.now() - startedAt) * 1_000) / 1_000;
+    this.#answer(connection, 'ack', { nonce, revision: this.#heldRevision, applyMs });
+  }
+
+  #reject(connection: Connection, { nonce }: VerifyFrame, error: unknown): void {
+    const { code = 'handler_failed', paths = [], message = '' } = error instanceof Rejection ? error : {};
+    this.#answer(connection, 'nack', { nonce, revision: this.#heldRevision, code, paths, message });
+  }
+
+  /** What the program runs, which the daemon would otherwise only guess when it ignores a frame or refuses it. */
+  get #heldRevision(): number {
+    return this.position?.revision ?? 0;
+  }
+
+  /** In the next turn: other configs of this process that wait for the same change come first. */
+  #answer<Type extends 'ack' | 'nack'>(connection: Connection, type: Type, data: ToDaemon[Type]): void {
+    setImmediate(() => this.#isClosed || connection.send(type, data));
   }
 }
 
-type Asked = Pick<Nack, 'nonce' | 'revision'>;
-
-function accept(connection: Connection, { nonce, revision }: Asked, startedAt: number): void {
-  const applyMs = Math.round((performance.now() - startedAt) * 1_000) / 1_000;
-  answer(connection, 'ack', { nonce, revision, applyMs });
+/** A patch that does not fit is asked for whole; a whole that cannot be used would only come again. */
+function askAgain(type: 'snapshot' | 'patch', reason: string, connection: Connection): void {
+  if (type === 'patch') connection.send('resync', { reason });
+  else connection.destroy();
 }
 
-function reject(connection: Connection, { nonce, revision }: Asked, error: unknown): void {
-  const { code = 'handler_failed', paths = [], message = '' } = error instanceof Rejection ? error : {};
-  answer(connection, 'nack', { nonce, revision, code, paths, message });
+/** A patch to a base that is not held comes again, whole. */
+function unusableCandidate(frame: VerifyFrame): Rejection {
+  return 'settings' in frame
+    ? new Rejection('verify_failed', [], 'the candidate cannot be read', {})
+    : new Rejection('base_missing', [], '', {});
 }
 
-/** In the next turn: other configs of this process that wait for the same change come first. */
-function answer<Type extends 'ack' | 'nack'>(connection: Connection, type: Type, data: ToDaemon[Type]): void {
-  setImmediate(() => connection.send(type, data));
+function warnOfBug({ name }: Error): void {
+  process.emitWarning(`a bug in hotconf's client: ${name}; please report it`, 'HotconfWarning');
 }

@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
-import { decodeFrame, encodeFrame, FrameSplitter } from '../schemas/wire.ts';
+import { decodeFrame, FrameSplitter } from '../schemas/wire.ts';
+import { encodeFitted } from './fit-frame.ts';
 import type { Transport } from './transport.ts';
 import { distrust, type MayServe, socketIdentity } from './trusted-socket.ts';
 
@@ -43,7 +44,7 @@ export function socketTransport(find: () => string, mayServe: MayServe): Transpo
       }
     });
     return {
-      send: (type, data) => void socket.write(encodeFrame(type, data)),
+      send: (type, data) => void socket.write(encodeFitted(type, data)),
       end: () => void socket.end(),
       destroy: () => void socket.destroy(),
       setFrameLimit: (bytes) => {
