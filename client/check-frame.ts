@@ -5,8 +5,12 @@ import { maxDurationMs } from '../schemas/wire-limits.ts';
 type Fields = Readonly<Record<string, unknown>>;
 
 const isText = (value: unknown) => typeof value === 'string';
+/** What is sent back to the daemon, which takes no longer one. */
+const isName = (value: unknown) => isText(value) && (value as string).length <= 64;
 const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
-const isDuration = (value: unknown) => isCount(value) && (value as number) <= maxDurationMs;
+const isAtMost = (most: number) => (value: unknown) => typeof value === 'number' && value >= 0 && value <= most;
+const isDuration = isAtMost(maxDurationMs);
+const isSize = isAtMost(Number.MAX_SAFE_INTEGER);
 const isOptional = (is: (value: unknown) => boolean, value: unknown) => value === undefined || is(value);
 
 /** By event: whether what the client uses of a frame is what `wire.schema.json` says. The others are not used. */
@@ -33,11 +37,11 @@ function isWelcome({ protocol, resume, limits }: Fields): boolean {
   // Another protocol may have other fields; it is refused by its number.
   if (isCount(protocol) && protocol !== protocolVersion) return true;
   if (protocol !== protocolVersion || !isObject(limits)) return false;
-  return (resume === 'same' || resume === 'full') && isCount(limits.outboundFrame) && isDuration(limits.verifyMs);
+  return (resume === 'same' || resume === 'full') && isSize(limits.outboundFrame) && isDuration(limits.verifyMs);
 }
 
 function isDelivery({ nonce, epoch, revision, digest, committedAt, cause }: Fields): boolean {
-  if (!isText(nonce) || !isText(epoch) || !isCount(revision) || !isText(digest) || !isText(cause)) return false;
+  if (!isName(nonce) || !isName(epoch) || !isCount(revision) || !isName(digest) || !isText(cause)) return false;
   return isText(committedAt) && !Number.isNaN(Date.parse(committedAt as string));
 }
 
