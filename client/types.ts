@@ -8,11 +8,13 @@ export type DeepReadonly<T> = T extends (infer Item)[] | readonly (infer Item)[]
     ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> }
     : T;
 
-type Bracketed = `${string}${'.' | '[' | ']' | '"' | ' '}${string}`;
-/** A key at the beginning of a path; one with a dot, a bracket, a quote or a space is `["so.written"]`. */
-type First<Key extends string> = Key extends Bracketed ? `["${Key}"]` : Key;
+type Bracketed = '' | `${string}${'.' | '[' | ']' | ' '}${string}`;
+/** A key that would have to be escaped inside quotes; types cannot do that, so it is not offered. */
+type Escaped = `${string}"${string}`;
+/** A key at the beginning of a path; an empty one, and one with a dot, a bracket or a space is `["so.written"]`. */
+type First<Key extends string> = Key extends Escaped ? never : Key extends Bracketed ? `["${Key}"]` : Key;
 /** A key further down. */
-type Next<Key extends string> = Key extends Bracketed ? `["${Key}"]` : `.${Key}`;
+type Next<Key extends string> = Key extends Escaped ? never : Key extends Bracketed ? `["${Key}"]` : `.${Key}`;
 
 /** What can follow a path, to some levels more. */
 type Below<T, Levels extends unknown[]> = string extends keyof T

@@ -111,7 +111,8 @@ export function describeConfig(name: string, kit: () => ConfigKit): void {
     it('keeps its settings when the daemon is lost, says so, and recovers', async () => {
       const config = await kit().open();
       const links: string[] = [];
-      config.on('link', ({ kind }) => void links.push(kind));
+      // A daemon that is long in coming back is stale for more than one reason.
+      config.on('link', ({ kind }) => void (kind !== links.at(-1) && links.push(kind)));
       await kit().loseDaemon();
       await until('it is stale', () => config.link.kind === 'stale');
       expect(config.settings.database.url).a('string');
@@ -125,7 +126,9 @@ export function describeConfig(name: string, kit: () => ConfigKit): void {
     it('is not harmed by listeners that fail', async () => {
       const config = await kit().open();
       const warned: string[] = [];
+      let links = 0;
       config.on('link', () => {
+        links++;
         throw new Error('a listener of link');
       });
       config.on('change', () => {
@@ -137,9 +140,10 @@ export function describeConfig(name: string, kit: () => ConfigKit): void {
       await until('it is live', () => config.link.kind === 'live');
       await commit('after-all-that');
       await until('it still follows', () => config.settings.database.url === 'after-all-that');
-      await until('it has warned', () => warned.push(...takeWarnings()) >= 3);
+      await until('it has warned', () => warned.push(...takeWarnings()) === links + 1);
       await config.close();
-      await until('that it has ended, too', () => warned.push(...takeWarnings()) >= 4);
+      await until('that it has ended, too', () => warned.push(...takeWarnings()) === links + 1);
+      expect(links).at.least(3);
       for (const warning of warned) expect(warning).match(/^HotconfWarning: a listener of '(link|change)' failed/);
     });
 
