@@ -205,7 +205,8 @@ export class ConfigClient<S> implements Config<S> {
     const { changed, removed } = compare((this.#snapshot?.settings ?? {}) as JsonObject, settings);
     const ask = async () => this.#options.verify?.(settings as DeepReadonly<S>, signal);
     await this.#try('verify_failed', [...changed, ...removed], settings, ask);
-    this.#tried = served;
+    // Too late, it says nothing of what is tried by now.
+    if (!signal.aborted) this.#tried = served;
   }
 
   /**
@@ -291,6 +292,7 @@ export class ConfigClient<S> implements Config<S> {
     const failed = () => process.emitWarning(`a listener of '${event}' failed${when}`, 'HotconfWarning');
     const waits: Promise<void>[] = [];
     for (const listener of this.#events.listeners(event)) {
+      if (event === 'change' && this.closed.aborted) break;
       try {
         const result: unknown = listener(value);
         if (isThenable(result)) waits.push(Promise.resolve(result).then(() => {}, failed));

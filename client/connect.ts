@@ -26,14 +26,14 @@ export async function openConfig<S>(options: ConnectOptions<S>): Promise<ConfigC
   const { timeoutMs = defaultTimeoutMs, signal, env, verify, observe, keepAlive = true } = options;
   if (signal?.aborted) throw new ClientError('aborted', 'the signal was aborted before connecting');
   requireTimeout(timeoutMs);
-  if (options.name !== undefined) requireWhole('name', options.name, toDaemonLimits.hello.name);
+  if (options.name !== undefined && options.name !== '') requireWhole('name', options.name, toDaemonLimits.hello.name);
   const mayServe = trusted(options.daemonUid);
   const search = searchSocket(options.socket, mayServe);
   const { promise: first, resolve, reject } = deferred<void>();
   const link = new LinkToDaemon({
     transport: socketTransport(search.find, mayServe),
     landmark: () => socketIdentity(search.find()),
-    name: options.name ?? basename(process.argv[1] ?? 'node'),
+    name: options.name || basename(process.argv[1] ?? 'node'),
     capabilities: ['patch', ...(verify ? ['verify'] : []), ...(observe ? ['observe'] : [])],
     adopt: ({ settings, within }, { revision, epoch, committedAt, cause }) =>
       config.adopt({ settings, revision, epoch, committedAt, cause, ...(within && { within }) }),

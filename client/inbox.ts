@@ -12,8 +12,8 @@ export interface InboxParts {
   readonly onRejected: (error: Rejection) => void;
   /** Tries settings without taking them. Rejects as {@link adopt}. */
   readonly tryOut: (settings: Extract<Received, { kind: 'new' }>, signal: AbortSignal) => Promise<void>;
-  /** A snapshot was answered. */
-  readonly onAnswered: (connection: Connection) => void;
+  /** A snapshot that came over this connection was answered; `isNew`: it was taken, so that something else is held now. */
+  readonly onAnswered: (connection: Connection, isNew: boolean) => void;
 }
 
 /**
@@ -100,12 +100,12 @@ export class Inbox {
     const taken = () => {
       if (received.kind === 'new') this.#receiver.accept(received);
       this.#accept(connection, frame, startedAt);
-      this.#parts.onAnswered(connection);
+      this.#parts.onAnswered(connection, received.kind === 'new');
     };
     const refused = (error: unknown) => {
       if (error instanceof Rejection) this.#parts.onRejected(error);
       this.#reject(connection, frame, error);
-      this.#parts.onAnswered(connection);
+      this.#parts.onAnswered(connection, false);
     };
     let later: MaybeLater;
     try {
@@ -134,7 +134,8 @@ export class Inbox {
     const startedAt = performance.now();
     const trial = new AbortController();
     this.#trial = trial;
-    const timer = setTimeout(() => trial.abort(new DOMException('it took too long', 'TimeoutError')), this.verifyMs);
+    const tooLate = () => trial.abort(new DOMException('it took too long', 'TimeoutError'));
+    const timer = setTimeout(tooLate, this.verifyMs).unref();
     try {
       await Promise.race([this.#parts.tryOut(received, trial.signal), this.#aborted(trial.signal)]);
       this.#accept(connection, frame, startedAt);

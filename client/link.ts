@@ -64,12 +64,13 @@ export class LinkToDaemon {
     this.#reconnect = new Reconnect({ open: () => this.open(), landmark: parts.landmark });
     this.#inbox = new Inbox({
       ...parts,
-      onAnswered: (connection) => connection === this.#connection && !this.#isClosed && this.#setLive(),
+      onAnswered: (connection, isNew) => this.#onAnswered(connection, isNew),
     });
   }
 
   open(): void {
     this.#isOpen = false;
+    this.#staleReason = undefined;
     const connection: Connection = this.#parts.transport({
       onOpen: () => connection === this.#connection && !this.#isClosed && this.#hello(connection),
       onFrame: (type, data) => connection === this.#connection && this.#onFrame(type, data),
@@ -182,8 +183,16 @@ export class LinkToDaemon {
     this.#parts.onLive();
   }
 
+  #onAnswered(connection: Connection, isNew: boolean): void {
+    if (this.#isClosed) return;
+    if (connection === this.#connection) this.#setLive();
+    // The answer went nowhere, and this connection's hello named what was held before.
+    else if (isNew && this.#isOpen) this.#connection?.send('resync', { reason: 'something else is held by now' });
+  }
+
   #onError({ code, message, fatal, retryAfterMs }: WireError): void {
     this.#retryAfterMs = retryAfterMs;
+    this.#staleReason = `the daemon ends the connection: ${message}`;
     const kind = code === 'protocol_unsupported' ? 'protocol' : 'refused';
     if (fatal) this.#refuse(new ClientError(kind, `the daemon refuses this program: ${message}`));
   }

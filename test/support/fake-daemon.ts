@@ -53,6 +53,7 @@ export class FakeDaemon {
   connections = 0;
   /** What every `hello` is answered by, in order. */
   greeting: readonly Frame[] = [{ type: 'welcome', data: welcome }];
+  endAfterGreeting = false;
   #socket: Socket | undefined;
   #isFrozen = false;
   /** The program has closed its side for good. */
@@ -118,6 +119,8 @@ export class FakeDaemon {
 
   #received(frame: Frame): void {
     this.frames.push(frame);
-    if (frame.type === 'hello') for (const { type, data } of this.greeting) this.send(type, data);
+    if (frame.type !== 'hello') return;
+    for (const { type, data } of this.greeting) this.send(type, data);
+    if (this.endAfterGreeting) this.#socket!.end();
   }
 }

@@ -124,6 +124,31 @@ describe('a config that is closed', () => {
     expect(await opening).include({ code: 'closed' });
   });
 
+  it('is closed by closeConfig() while it waits for a daemon that may never come', async () => {
+    const user = new AbortController();
+    const options = { socket: scratch().path('none.sock'), timeoutMs: Number.POSITIVE_INFINITY, signal: user.signal };
+    const opening = initConfig(options).catch((error) => error);
+    await closeConfig();
+    expect(await opening).include({ code: 'closed' });
+    const again = initConfig(options).catch((error) => error);
+    user.abort();
+    expect(await again).include({ code: 'aborted' });
+    expect(getEventListeners(user.signal, 'abort')).length(0);
+  });
+
+  it('calls no listener of change that comes after the one that closes it', async () => {
+    const config = await open();
+    const calls: string[] = [];
+    config.on('change', () => {
+      calls.push('first');
+      void config.close();
+    });
+    config.on('change', () => void calls.push('second'));
+    daemon.send('snapshot', snapshotOf({ a: 2 }, 2));
+    await daemon.next('goodbye');
+    expect(calls).deep.equal(['first']);
+  });
+
   it('lets go of a daemon that does not answer its goodbye', async () => {
     const pipes = () => process.getActiveResourcesInfo().filter((kind) => kind === 'PipeWrap').length;
     const config = await open();

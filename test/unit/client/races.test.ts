@@ -158,6 +158,41 @@ describe('what happens meanwhile', () => {
     expect(signal!.aborted).equal(true);
   });
 
+  it('what is taken after the connection was lost is made known to the next one, which was told of what was held before', async () => {
+    await open();
+    const { open: pass, passed } = gate();
+    let isRunning = false;
+    config.watch('a', () => {
+      isRunning = true;
+      return passed;
+    });
+    next(2, 2);
+    await until('the handler runs', () => isRunning);
+    // The daemon went back to what the program held when it said hello.
+    daemon.greeting = [{ type: 'welcome', data: { ...welcome, resume: 'same' } }];
+    daemon.cut();
+    expect(await daemon.next('hello', 2)).nested.include({ 'last.revision': 1 });
+    await until('it is live', () => config.link.kind === 'live');
+    pass();
+    await daemon.next('resync');
+    next(1, 3);
+    await until('it is back', () => config.snapshot.revision === 3);
+    expect(config.settings.a).equal(1);
+  });
+
+  it('a refusal that is not for good is the reason that the link is stale, until another one is', async () => {
+    await open();
+    const reasons: string[] = [];
+    config.on('link', (link) => void (link.kind === 'stale' && reasons.push(link.reason)));
+    const busy = { code: 'too_many_clients', message: 'come back later', fatal: false };
+    daemon.greeting = [{ type: 'error', data: busy }];
+    daemon.endAfterGreeting = true;
+    daemon.cut();
+    await until('it says why', () => reasons.some((reason) => reason.includes('come back later')));
+    daemon.greeting = [];
+    await until('it says something else', () => reasons.at(-1) === 'the connection was lost');
+  });
+
   it('a push that is lost after a new epoch is noticed, though its number is lower', async () => {
     await open();
     next(2, 100);
