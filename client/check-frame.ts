@@ -5,7 +5,7 @@ import { maxDurationMs } from '../schemas/wire-limits.ts';
 type Fields = Readonly<Record<string, unknown>>;
 
 const isText = (value: unknown) => typeof value === 'string';
-/** What is sent back to the daemon, which takes no longer one. */
+/** A text that the client sends back: the daemon refuses a longer one. */
 const isName = (value: unknown) => isText(value) && (value as string).length <= 64;
 const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
 const isAtMost = (most: number) => (value: unknown) => typeof value === 'number' && value >= 0 && value <= most;
@@ -13,7 +13,7 @@ const isDuration = isAtMost(maxDurationMs);
 const isSize = isAtMost(Number.MAX_SAFE_INTEGER);
 const isOptional = (is: (value: unknown) => boolean, value: unknown) => value === undefined || is(value);
 
-/** By event: whether what the client uses of a frame is what `wire.schema.json` says. The others are not used. */
+/** For each event, a check of the fields that the client uses against `wire.schema.json`. */
 const checks: Readonly<Record<string, (fields: Fields) => boolean>> = {
   welcome: isWelcome,
   snapshot: isSnapshot,
@@ -27,14 +27,14 @@ const checks: Readonly<Record<string, (fields: Fields) => boolean>> = {
     isText(code) && isText(message) && typeof fatal === 'boolean' && isOptional(isDuration, retryAfterMs),
 };
 
-/** Whether a frame of the daemon can be used. Events that this library does not know are let through: they are ignored. */
+/** Whether the client can use a frame from the daemon. True for events that this library does not know: it ignores them. */
 export function isUsable(type: string, data: unknown): boolean {
   const check = Object.hasOwn(checks, type) ? checks[type] : undefined;
   return !check || (isObject(data) && check(data));
 }
 
 function isWelcome({ protocol, resume, limits }: Fields): boolean {
-  // Another protocol may have other fields; it is refused by its number.
+  // Another protocol may have other fields. The link refuses it because of its number.
   if (isCount(protocol) && protocol !== protocolVersion) return true;
   if (protocol !== protocolVersion || !isObject(limits)) return false;
   return (resume === 'same' || resume === 'full') && isSize(limits.outboundFrame) && isDuration(limits.verifyMs);

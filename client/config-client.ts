@@ -62,7 +62,7 @@ export class ConfigClient<S> implements Config<S> {
   #snapshot: Snapshot<S> | undefined;
   /** What `verify` has found good and is not committed yet. */
   #tried: JsonObject | undefined;
-  /** Ends when `verify` is not to go on. */
+  /** Aborts the `verify` that runs now. */
   #asking: AbortController | undefined;
   #link: Link = { kind: 'stale', since: new Date(), reason: 'not connected yet' };
 
@@ -177,7 +177,7 @@ export class ConfigClient<S> implements Config<S> {
     return this.close();
   }
 
-  /** What the link is now; a config that is closed stays so. */
+  /** Records the state of the link. Does nothing after the config was closed. */
   setLink(link: Link): void {
     if (!this.closed.aborted) this.#changeLink(link);
   }
@@ -205,7 +205,7 @@ export class ConfigClient<S> implements Config<S> {
     const { changed, removed } = compare((this.#snapshot?.settings ?? {}) as JsonObject, settings);
     const ask = async () => this.#options.verify?.(settings as DeepReadonly<S>, signal);
     await this.#try('verify_failed', [...changed, ...removed], settings, ask);
-    // Too late, it says nothing of what is tried by now.
+    // After a timeout the daemon may have sent another candidate, which this result says nothing about.
     if (!signal.aborted) this.#tried = served;
   }
 
@@ -241,7 +241,7 @@ export class ConfigClient<S> implements Config<S> {
       const ask = async () => verify(settings as DeepReadonly<S>, asking.signal);
       await this.#try('verify_failed', touched, settings, ask);
     }
-    // Looked up only now: a handler may have been added while `verify` ran.
+    // The handlers are looked up now, because some may have been added while `verify` ran.
     await this.#try('handler_failed', touched, settings, () => this.#watchers.run(settings, previous, touched));
   }
 
@@ -285,8 +285,8 @@ export class ConfigClient<S> implements Config<S> {
   }
 
   /**
-   * Calls every listener; resolves, where there is something to wait for, when all have ended. One that fails is warned
-   * of and changes nothing: neither the connection nor the settings are at stake.
+   * Calls every listener. Returns a promise only when a listener did; it resolves when all have ended. A listener that
+   * fails causes a warning and nothing else.
    */
   #notify(event: 'link' | 'change', value: unknown, when = ''): void | Promise<void> {
     const failed = () => process.emitWarning(`a listener of '${event}' failed${when}`, 'HotconfWarning');

@@ -5,17 +5,17 @@ import { ClientError } from './errors.ts';
 type Fields = Record<string, unknown>;
 
 /**
- * A frame as text that the daemon takes: texts, lists and numbers are cut to their limits, and a list further where the
- * frame would be too large with it. What is to be a text is made one. Never throws.
+ * Encodes a frame within the limits of `wire.schema.json`: cuts texts, lists and numbers, and shortens a list further when
+ * the frame would exceed the size limit. Converts other values to text where the daemon expects text. Never throws.
  */
 export function encodeFitted<Type extends keyof ToDaemon>(type: Type, data: ToDaemon[Type]): string {
   const fitted = fit(type, data);
   const frame = encodeFrame(type, fitted);
-  const tooMany = Buffer.byteLength(frame) - maxInboundFrame;
-  return tooMany <= 0 ? frame : encodeFrame(type, shortened(fitted as Fields, tooMany));
+  const excess = Buffer.byteLength(frame) - maxInboundFrame;
+  return excess <= 0 ? frame : encodeFrame(type, shortened(fitted as Fields, excess));
 }
 
-/** A frame's data with every field within its limit. */
+/** Returns a frame's data with every field within its limit. */
 export function fit<Type extends keyof ToDaemon>(type: Type, data: ToDaemon[Type]): ToDaemon[Type] {
   const limits: Readonly<Record<string, FieldLimit>> = type in toDaemonLimits ? toDaemonLimits[type as 'hello'] : {};
   const fitted: Fields = { ...data };
@@ -23,7 +23,7 @@ export function fit<Type extends keyof ToDaemon>(type: Type, data: ToDaemon[Type
   return fitted as unknown as ToDaemon[Type];
 }
 
-/** Throws `usage` for an argument that has to be sent whole and cannot be: no text, an empty one, or one over the limit. */
+/** Throws `usage` unless the value is a text of 1 to `chars` characters. For arguments that cannot be cut. */
 export function requireWhole(what: string, value: unknown, { chars }: { readonly chars: number }): void {
   if (typeof value === 'string' && value !== '' && value.length <= chars) return;
   throw new ClientError('usage', `${what} is a text of 1 to ${chars} characters`);
@@ -37,14 +37,14 @@ function fitField(value: unknown, { chars = 0, items, most }: FieldLimit): unkno
 
 function cut(text: string, chars: number): string {
   if (text.length <= chars) return text;
-  // Half of a pair of surrogates is no character.
+  // A cut must not leave half of a surrogate pair.
   return `${text.slice(0, chars - 1).replace(/[\ud800-\udbff]$/, '')}…`;
 }
 
-/** Leaves out the last items of the one list that a frame has, until it is so many bytes shorter. */
-function shortened(fields: Fields, tooMany: number): Fields {
+/** Removes the last items of the frame's only list until the frame is at least this many bytes shorter. */
+function shortened(fields: Fields, excess: number): Fields {
   const [name, list] = Object.entries(fields).find(([, value]) => Array.isArray(value)) as [string, string[]];
   const kept = [...list];
-  for (let left = tooMany; left > 0 && kept.length > 0; ) left -= Buffer.byteLength(JSON.stringify(kept.pop())) + 1;
+  for (let left = excess; left > 0 && kept.length > 0; ) left -= Buffer.byteLength(JSON.stringify(kept.pop())) + 1;
   return { ...fields, [name]: kept };
 }

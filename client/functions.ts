@@ -4,7 +4,7 @@ import { openConfig } from './connect.ts';
 import { ClientError } from './errors.ts';
 import type { Config, ConnectOptions, DeepReadonly, ReloadResult, Summary, ValidationResult } from './types.ts';
 
-/** The shared connection, from the first attempt on. */
+/** The shared connection, or the attempt to open it. */
 interface Shared {
   readonly opening: Promise<ConfigClient<unknown>>;
   readonly stop: AbortController;
@@ -37,7 +37,7 @@ function openShared(options: ConnectOptions<unknown>): Shared {
   if (options.signal?.aborted) abort();
   options.signal?.addEventListener('abort', abort, { once: true, signal: stop.signal });
   const opening = openConfig<unknown>({ ...options, signal: stop.signal });
-  // What is closed or has failed listens to nobody any more.
+  // Removes the listener from the caller's signal when the attempt has failed or the config is closed.
   opening.then(({ closed }) => closed.addEventListener('abort', abort, { once: true }), abort);
   return { opening, stop };
 }

@@ -12,7 +12,7 @@ export interface InboxParts {
   readonly onRejected: (error: Rejection) => void;
   /** Tries settings without taking them. Rejects as {@link adopt}. */
   readonly tryOut: (settings: Extract<Received, { kind: 'new' }>, signal: AbortSignal) => Promise<void>;
-  /** A snapshot that came over this connection was answered; `isNew`: it was taken, so that something else is held now. */
+  /** A snapshot from this connection was answered. `isNew`: the program accepted it, so it holds another revision now. */
   readonly onAnswered: (connection: Connection, isNew: boolean) => void;
 }
 
@@ -41,7 +41,7 @@ export class Inbox {
     return this.#receiver.position;
   }
 
-  /** The revision that last came over this connection, or that the daemon knows to be held; whatever became of it. */
+  /** The last revision that arrived over this connection, or that the daemon resumed from, whether accepted or not. */
   get cameRevision(): number {
     return this.#cameRevision;
   }
@@ -56,12 +56,12 @@ export class Inbox {
     if (!this.#isBusy) this.#work();
   }
 
-  /** There is a new connection, whose numbers may be of another epoch. */
+  /** A new connection was accepted. Its revisions may belong to another epoch. */
   connected(resume: Welcome['resume']): void {
     this.#cameRevision = resume === 'same' ? (this.position?.revision ?? 0) : 0;
   }
 
-  /** Nobody waits any more for what becomes of a candidate. */
+  /** The connection is gone: no candidate needs an answer any more. */
   lost(): void {
     this.#candidate = undefined;
     this.#trial?.abort();
@@ -161,7 +161,7 @@ export class Inbox {
     this.#answer(connection, 'nack', { nonce, revision: this.#heldRevision, code, paths, message });
   }
 
-  /** What the program runs, which the daemon would otherwise only guess when it ignores a frame or refuses it. */
+  /** The revision that the program runs. It differs from the frame's when the program ignored or rejected the frame. */
   get #heldRevision(): number {
     return this.position?.revision ?? 0;
   }
@@ -172,13 +172,13 @@ export class Inbox {
   }
 }
 
-/** A patch that does not fit is asked for whole; a whole that cannot be used would only come again. */
+/** Requests the whole snapshot after a patch that does not apply. Disconnects after an unusable whole snapshot, which would only come again. */
 function askAgain(type: 'snapshot' | 'patch', reason: string, connection: Connection): void {
   if (type === 'patch') connection.send('resync', { reason });
   else connection.destroy();
 }
 
-/** A patch to a base that is not held comes again, whole. */
+/** With `base_missing` the daemon sends the candidate again, whole. */
 function unusableCandidate(frame: VerifyFrame): Rejection {
   return 'settings' in frame
     ? new Rejection('verify_failed', [], 'the candidate cannot be read', {})

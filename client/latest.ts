@@ -1,6 +1,6 @@
 /**
- * A slot that holds the newest value for one slow reader; older ones that were not taken are dropped. Questions that wait
- * are answered in their order.
+ * A slot that holds the newest value for one slow reader; older ones that were not taken are dropped. Calls of `next()`
+ * that wait are answered in order.
  */
 export class Latest<T> implements AsyncIterableIterator<T> {
   readonly #onEnd: () => void;

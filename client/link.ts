@@ -33,9 +33,9 @@ export interface LinkParts extends Pick<InboxParts, 'adopt' | 'onRejected' | 'tr
 const welcomeWithinMs = 5_000;
 /** After a refusal that will not change by itself. */
 const refusedRetryMs = 60_000;
-/** A daemon that does not answer a goodbye within this is not waited for. */
+/** How long the daemon may take to close the connection after a goodbye. */
 const goodbyeWithinMs = 1_000;
-/** Failures that are kept to be reported again after a reconnect: the last ones. */
+/** How many reported failures are kept, the newest ones, to report them again after a reconnect. */
 const maxFailures = 100;
 
 /**
@@ -51,7 +51,7 @@ export class LinkToDaemon {
   readonly #requests = new Requests((request) => this.#connection?.send('request', request));
   #connection: Connection | undefined;
   #isClosed = false;
-  /** The socket is connected and believed. */
+  /** The socket is connected and trusted, and hello was sent. */
   #isOpen = false;
   #isLive = false;
   #mayRotate = false;
@@ -186,7 +186,7 @@ export class LinkToDaemon {
   #onAnswered(connection: Connection, isNew: boolean): void {
     if (this.#isClosed) return;
     if (connection === this.#connection) this.#setLive();
-    // The answer went nowhere, and this connection's hello named what was held before.
+    // The answer was lost with its connection, and the hello of this one named the revision that was held before.
     else if (isNew && this.#isOpen) this.#connection?.send('resync', { reason: 'something else is held by now' });
   }
 

@@ -56,7 +56,7 @@ class MemoryConfigClient<S> extends ConfigClient<S> implements MemoryConfig<S> {
     this.#isStarted = true;
     this.setLink({ kind: 'live' });
     this.verified = this.#verifyFirst(verify);
-    // Whoever does not look at it gets the failure from `set`.
+    // A test that does not await `verified` gets the failure from `set`.
     this.verified.catch(() => {});
   }
 

@@ -18,8 +18,8 @@ export class Rejection extends Error {
 }
 
 /**
- * A message with every text of the settings taken out, for errors of databases and the like quote what they were given,
- * and no value may leave the program that way. Texts that overlap are taken out together.
+ * Replaces every text of the settings in a message by `[redacted]`, because errors of databases and the like quote their
+ * input. Overlapping texts are replaced together, so that no part of a value stays.
  */
 export function withoutValues(message: string, settings: JsonValue): string {
   const hidden = new Uint8Array(message.length);
@@ -33,7 +33,7 @@ export function withoutValues(message: string, settings: JsonValue): string {
   return shown;
 }
 
-/** Shorter texts are everywhere in messages and would make them unreadable. */
+/** Shorter texts occur in most messages; replacing them would make those unreadable. */
 const shortest = 4;
 
 function textsIn(value: JsonValue, found: Set<string>): Set<string> {

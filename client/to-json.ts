@@ -2,7 +2,7 @@ import { isObject, type JsonValue } from '../schemas/json.ts';
 import { formatPath, type Path } from '../schemas/paths.ts';
 import { ClientError } from './errors.ts';
 
-/** As deep as a daemon serves. */
+/** The daemon's own limit. */
 const maxDepth = 64;
 
 /**

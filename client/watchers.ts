@@ -7,7 +7,7 @@ interface Watcher {
   readonly path: Path;
   readonly text: string;
   readonly handler: Handler;
-  /** Added by a handler: that one knows the settings that are on their way. */
+  /** Added by a handler, which has seen the next settings already. */
   readonly isByHandler: boolean;
 }
 
@@ -33,7 +33,7 @@ export class Watchers {
     return () => void this.#watchers.delete(watcher);
   }
 
-  /** Removes every handler: none is called any more, not even to undo. */
+  /** Removes every handler. None is called any more, not even to undo. */
   close(): void {
     this.#isClosed = true;
     this.#watchers.clear();
@@ -45,14 +45,14 @@ export class Watchers {
   }
 
   /**
-   * Runs every handler whose part changed, all at once, to the end, and then those that were added meanwhile, for the
-   * settings that the program saw then are the previous ones. A handler that is removed before its turn is not called.
+   * Runs every handler whose part changed, all at once, to the end. Then runs those that were added meanwhile, because
+   * whoever added them saw the previous settings. Does not call a handler that was removed before its turn.
    * Throws `WatchFailure` after undoing the others.
    */
   async run(next: JsonObject, previous: JsonObject, touched: readonly Path[]): Promise<void> {
     const first = this.#concerned(touched);
     const results = await this.#runAll(first, next, previous);
-    // One round more and no further, or handlers that put others in their place would never end.
+    // Only one more round: handlers that replace themselves would go on for ever.
     const added = this.#concerned(touched).filter((watcher) => !first.includes(watcher) && !watcher.isByHandler);
     if (added.length > 0 && !results.some(isFailed)) results.push(...(await this.#runAll(added, next, previous)));
     const failed = results.find(isFailed);

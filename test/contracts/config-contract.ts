@@ -156,6 +156,15 @@ export function describeConfig(name: string, kit: () => ConfigKit): void {
         .nested.include({ 'configured.database': true });
     });
 
+    it('sends reports and reasons of any length, and stays live', async () => {
+      const config = await kit().open();
+      config.reportFailure('c'.repeat(1_000), new Error('m'.repeat(100_000)).stack!);
+      expect(await config.reload({ reason: 'r'.repeat(100_000) })).include({ outcome: 'unchanged' });
+      config.reportRecovery('c'.repeat(1_000));
+      expect(await config.reload()).include({ outcome: 'unchanged' });
+      expect(config.link).deep.equal({ kind: 'live' });
+    });
+
     it('refuses a path that is none', async () => {
       const config = await kit().open();
       expect(() => config.get('a..b' as never))
