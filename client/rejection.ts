@@ -26,6 +26,7 @@ export function withoutValues(message: string, settings: JsonValue): string {
   for (const text of textsIn(settings, new Set()))
     for (let at = message.indexOf(text); at !== -1; at = message.indexOf(text, at + 1))
       hidden.fill(1, at, at + text.length);
+  if (!hidden.includes(1)) return message;
   let shown = '';
   for (let at = 0; at < message.length; at++)
     if (!hidden[at]) shown += message[at];

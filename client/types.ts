@@ -47,7 +47,7 @@ export interface ConnectOptions<S> {
    * `$XDG_RUNTIME_DIR/hotconf` or `<tmp>/hotconf-<uid>`; `/run/hotconf`.
    */
   readonly socket?: string;
-  /** Shown in `hotconf status`. Default: the name of the running script. */
+  /** Shown in `hotconf status`; at most 200 characters. Default: the name of the running script. */
   readonly name?: string;
   /** Milliseconds to wait for the first snapshot; `Infinity` waits for a daemon that starts later. Default 5,000. */
   readonly timeoutMs?: number;
@@ -112,7 +112,8 @@ export interface Config<S> extends AsyncDisposable {
   /**
    * Calls the handler when something at, in or above the path changed, before the new settings are visible in
    * {@link settings}. All handlers of a snapshot run at once. When one throws, the snapshot is rejected: those that
-   * succeeded are called again with the parts exchanged, and the program keeps what it had. Returns how to stop.
+   * succeeded are called again with the parts exchanged, and the program keeps what it had. Returns how to stop: a
+   * handler that is stopped, or whose config is closed, is not called any more, not even to undo.
    */
   watch<P extends PathOf<S>>(path: P, handler: WatchHandler<DeepReadonly<ValueAt<S, P>>, S>): () => void;
   watch(path: Path, handler: WatchHandler<unknown, S>): () => void;
@@ -122,7 +123,7 @@ export interface Config<S> extends AsyncDisposable {
   off<Event extends keyof ConfigEvents<S>>(event: Event, listener: ConfigEvents<S>[Event]): this;
   /** The snapshots from now on; only the newest for a reader that is slow. Ends when the signal aborts or on close. */
   changes(options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<Snapshot<S>>;
-  /** Asks the daemon to read every source again. Needs the view's `mayReload`. */
+  /** Asks the daemon to read every source again. Needs the view's `mayReload`. The reason is cut to 500 characters. */
   reload(options?: { readonly reason?: string }): Promise<ReloadResult>;
   /** What a reload would give now. */
   validate(): Promise<ValidationResult>;
@@ -137,11 +138,12 @@ export interface Config<S> extends AsyncDisposable {
   /**
    * Tells the daemon of a failure with the settings that this program runs, noticed after it accepted them: shown in
    * `hotconf status`, and while a rollout bakes it counts as a rejection. Told again after a reconnect, until
-   * {@link reportRecovery}. Never put a value in the message; those of the settings are taken out.
+   * {@link reportRecovery}. Never put a value in the message; those of the settings are taken out. The code is cut to 64
+   * characters and the message to 2,000.
    */
   reportFailure(code: string, message: string): void;
   /** What was reported under this code is over. */
   reportRecovery(code: string): void;
-  /** Ends the connection. The settings stay readable. */
+  /** Ends the connection. The settings stay readable and never change again; no handler or `change` listener is called. */
   close(): Promise<void>;
 }

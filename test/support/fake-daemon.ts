@@ -55,6 +55,7 @@ export class FakeDaemon {
   greeting: readonly Frame[] = [{ type: 'welcome', data: welcome }];
   endAfterGreeting = false;
   #socket: Socket | undefined;
+  readonly #sockets = new Set<Socket>();
   #isFrozen = false;
   /** The program has closed its side for good. */
   isEnded = false;
@@ -78,6 +79,7 @@ export class FakeDaemon {
   /** Takes no notice of the program any more, as a stopped process does: it reads nothing and ends nothing. */
   freeze(): void {
     this.#isFrozen = true;
+    this.#socket?.pause();
   }
 
   /** Cuts the connection. */
@@ -95,7 +97,7 @@ export class FakeDaemon {
   }
 
   async stop(): Promise<void> {
-    this.cut();
+    for (const socket of this.#sockets) socket.destroy();
     const closed = once(this.#server, 'close');
     this.#server.close();
     await closed;
@@ -104,6 +106,8 @@ export class FakeDaemon {
   #connected(socket: Socket): void {
     this.connections++;
     this.#socket = socket;
+    this.#sockets.add(socket);
+    this.#isFrozen = false;
     const splitter = new FrameSplitter(32 * 1024 * 1024);
     socket.setEncoding('utf8');
     this.isEnded = false;

@@ -73,6 +73,13 @@ describe('a daemon that breaks the protocol', () => {
     expect(daemon.connections).equal(1);
   });
 
+  it('is left when it reads nothing, before what waits for it fills the memory', async () => {
+    daemon.freeze();
+    for (let i = 0; i < 5_000; i++) config.reportFailure(`code-${i}`, 'm'.repeat(2_000));
+    await until('it is stale', () => config.link.kind === 'stale', 3_000);
+    await until('it is live again', () => config.link.kind === 'live');
+  });
+
   it('does not make a program ask again and again for a whole that it cannot take', async () => {
     const deep = [`{"a":`.repeat(20_000), 1, '}'.repeat(20_000)].join('');
     const frame = JSON.stringify(snapshotOf({ a: 0 }, 2)).replace('{"a":0}', deep);

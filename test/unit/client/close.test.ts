@@ -152,10 +152,11 @@ describe('a config that is closed', () => {
   it('lets go of a daemon that does not answer its goodbye', async () => {
     const pipes = () => process.getActiveResourcesInfo().filter((kind) => kind === 'PipeWrap').length;
     const config = await open();
-    const before = pipes();
+    await daemon.next('ack');
     daemon.freeze();
+    await settle();
+    const before = pipes();
     await config.close();
-    await daemon.next('goodbye');
     await until("the program's end is gone", () => pipes() === before - 1, 3_000);
   });
 
