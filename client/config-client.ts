@@ -2,17 +2,12 @@ import { EventEmitter } from 'node:events';
 import { deepFreeze, type JsonObject, type JsonValue } from '../schemas/json.ts';
 import { compare, formatPaths } from '../schemas/patch.ts';
 import { type Path, parsePath, valueAt } from '../schemas/paths.ts';
-import {
-  maxInboundFrame,
-  type Report,
-  type RequestFields,
-  type RequestKind,
-  type RotationResult,
-} from '../schemas/wire.ts';
+import type { Report, RequestFields, RequestKind, RotationResult } from '../schemas/wire.ts';
+import { toDaemonLimits } from '../schemas/wire-limits.ts';
 import { overlayEnvironment } from './env-overlay.ts';
 import { ClientError } from './errors.ts';
+import { requireWhole } from './fit-frame.ts';
 import { Latest } from './latest.ts';
-import { either } from './node20.ts';
 import { Rejection, withoutValues } from './rejection.ts';
 import type {
   Config,
@@ -67,6 +62,8 @@ export class ConfigClient<S> implements Config<S> {
   #snapshot: Snapshot<S> | undefined;
   /** What `verify` has found good and is not committed yet. */
   #tried: JsonObject | undefined;
+  /** Aborts the `verify` that runs now. */
+  #asking: AbortController | undefined;
   #link: Link = { kind: 'stale', since: new Date(), reason: 'not connected yet' };
 
   constructor(remote: Remote, options: ConfigClientOptions<S>) {
@@ -93,6 +90,7 @@ export class ConfigClient<S> implements Config<S> {
 
   watch(...args: [string, WatchHandler<never, S>] | [WatchHandler<never, S>]): () => void {
     const [path, handler] = args.length === 1 ? ['', args[0]] : args;
+    if (typeof handler !== 'function') throw new ClientError('usage', 'the handler of watch() is a function');
     return this.#watchers.add(toPath(path), path, handler as unknown as WatchHandler<JsonValue | undefined, never>);
   }
 
@@ -136,15 +134,20 @@ export class ConfigClient<S> implements Config<S> {
   }
 
   async rotateSecret(name: string, value: string | Uint8Array): Promise<RotationResult> {
+    const limits = toDaemonLimits.request;
+    requireWhole('the name of a secret', name, limits.secret);
+    if (!/^[ -~]+$/.test(name)) throw new ClientError('usage', 'the name of a secret is in ASCII');
+    if (typeof value !== 'string' && !(value instanceof Uint8Array))
+      throw new ClientError('usage', 'the new value is a text or a Uint8Array');
     const encoded = Buffer.from(value).toString('base64');
-    if (encoded.length > maxInboundFrame - 1_024)
+    if (encoded.length > limits.value.chars)
       throw new ClientError('usage', 'a value of more than 47 KiB is too large for this; use `hotconf rotate`');
     if (encoded === '') throw new ClientError('usage', 'the new value is empty');
     return (await this.#remote.request('rotate', { secret: name, value: encoded })) as unknown as RotationResult;
   }
 
   reportFailure(code: string, message: string): void {
-    this.#remote.report({ code, message: withoutValues(message, this.settings as JsonObject) });
+    this.#remote.report({ code, message: withoutValues(String(message), this.settings as JsonObject) });
   }
 
   reportRecovery(code: string): void {
@@ -156,18 +159,30 @@ export class ConfigClient<S> implements Config<S> {
     return (await this.#remote.request('config')) as JsonObject;
   }
 
+  /** Aborts when the config is closed. */
+  get closed(): AbortSignal {
+    return this.#closing.signal;
+  }
+
   async close(): Promise<void> {
     this.#closing.abort();
+    this.#asking?.abort();
+    this.#watchers.close();
     for (const reader of this.#readers) reader.end();
     await this.#remote.close();
-    this.setLink({ kind: 'stale', since: new Date(), reason: 'closed' });
+    this.#changeLink({ kind: 'stale', since: new Date(), reason: 'closed' });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
+  /** Records the state of the link. Does nothing after the config was closed. */
   setLink(link: Link): void {
+    if (!this.closed.aborted) this.#changeLink(link);
+  }
+
+  #changeLink(link: Link): void {
     const was = this.#link;
     if (link.kind === 'live' && was.kind === 'live') return;
     if (link.kind === 'stale' && was.kind === 'stale') {
@@ -175,7 +190,7 @@ export class ConfigClient<S> implements Config<S> {
       // It is stale since it first was, however often it has tried to come back.
       this.#link = this.#snapshot ? { ...link, since: was.since } : link;
     } else this.#link = link;
-    this.#tell('link', this.#link);
+    this.#notify('link', this.#link);
   }
 
   /** Takes the first settings as they are, at once. */
@@ -188,15 +203,15 @@ export class ConfigClient<S> implements Config<S> {
     this.#tried = undefined;
     const settings = this.#overlaid(served);
     const { changed, removed } = compare((this.#snapshot?.settings ?? {}) as JsonObject, settings);
-    const both = either(signal, this.#closing.signal);
-    const ask = async () => this.#options.verify?.(settings as DeepReadonly<S>, both);
+    const ask = async () => this.#options.verify?.(settings as DeepReadonly<S>, signal);
     await this.#try('verify_failed', [...changed, ...removed], settings, ask);
-    this.#tried = served;
+    // After a timeout the daemon may have sent another candidate, which this result says nothing about.
+    if (!signal.aborted) this.#tried = served;
   }
 
   /**
    * Lets a snapshot in: at once when nobody is to be asked, or as soon as everybody has answered. Throws or rejects by
-   * `Rejection`; nothing has changed then.
+   * `Rejection`, or by `ClientError` `closed` when the config was closed meanwhile; nothing has changed then.
    */
   adopt(incoming: Incoming): void | Promise<void> {
     const { settings: served, within } = incoming;
@@ -208,31 +223,31 @@ export class ConfigClient<S> implements Config<S> {
     const isTried = this.#tried === served;
     this.#tried = undefined;
     const named = { changed: previous ? formatPaths(changed) : [], removed: formatPaths(removed) };
+    const verify = isTried ? undefined : this.#options.verify;
     const isConcern = previous !== undefined && this.#watchers.concern(touched);
-    if ((!this.#options.verify || isTried) && !isConcern) return this.#accept({ ...incoming, settings }, named);
-    return this.#ask(settings, base, touched, isTried, isConcern).then(() =>
-      this.#accept({ ...incoming, settings }, named),
-    );
+    if (!verify && !isConcern) return this.#accept({ ...incoming, settings }, named);
+    return this.#ask(verify, settings, base, touched).then(() => this.#accept({ ...incoming, settings }, named));
   }
 
   async #ask(
+    verify: Verify<S> | undefined,
     settings: JsonObject,
     previous: JsonObject,
     touched: readonly Path[],
-    isTried: boolean,
-    isConcern: boolean,
   ): Promise<void> {
-    const { verify } = this.#options;
-    if (verify && !isTried) {
-      const ask = async () => verify(settings as DeepReadonly<S>, this.#closing.signal);
+    if (verify) {
+      const asking = new AbortController();
+      this.#asking = asking;
+      const ask = async () => verify(settings as DeepReadonly<S>, asking.signal);
       await this.#try('verify_failed', touched, settings, ask);
     }
-    const run = () => this.#watchers.run(settings, previous, touched);
-    if (isConcern) await this.#try('handler_failed', touched, settings, run);
+    // The handlers are looked up now, because some may have been added while `verify` ran.
+    await this.#try('handler_failed', touched, settings, () => this.#watchers.run(settings, previous, touched));
   }
 
   /** The snapshot is visible from here on. Resolves, where there is something to wait for, when every listener has run. */
   #accept(incoming: Incoming, named: Named): void | Promise<void> {
+    if (this.closed.aborted) throw new ClientError('closed', 'the config was closed');
     const isFirst = this.#snapshot === undefined;
     const snapshot = snapshotOf<S>(incoming, named);
     this.#snapshot = snapshot;
@@ -263,33 +278,34 @@ export class ConfigClient<S> implements Config<S> {
     }
   }
 
-  /** A listener that fails must not take the connection down with it. */
-  #tell(event: 'link', link: Link): void {
-    for (const listener of this.#events.listeners(event)) {
-      try {
-        listener(link);
-      } catch {
-        process.emitWarning(`a listener of '${event}' failed`, 'HotconfWarning');
-      }
-    }
-  }
-
-  /** Tells everybody who listens. A listener that fails has seen accepted settings all the same. */
+  /** Announces settings that were accepted, to readers and to listeners. */
   #announce(snapshot: Snapshot<S>): void | Promise<void> {
     for (const reader of this.#readers) reader.put(snapshot);
-    const waits: Promise<unknown>[] = [];
-    const failed = () =>
-      process.emitWarning(`a listener of 'change' failed at revision ${snapshot.revision}`, 'HotconfWarning');
-    for (const listener of this.#events.listeners('change')) {
+    return this.#notify('change', snapshot, ` at revision ${snapshot.revision}`);
+  }
+
+  /**
+   * Calls every listener. Returns a promise only when a listener did; it resolves when all have ended. A listener that
+   * fails causes a warning and nothing else.
+   */
+  #notify(event: 'link' | 'change', value: unknown, when = ''): void | Promise<void> {
+    const failed = () => process.emitWarning(`a listener of '${event}' failed${when}`, 'HotconfWarning');
+    const waits: Promise<void>[] = [];
+    for (const listener of this.#events.listeners(event)) {
+      if (event === 'change' && this.closed.aborted) break;
       try {
-        const result: unknown = listener(snapshot);
-        if (result instanceof Promise) waits.push(result.catch(failed));
+        const result: unknown = listener(value);
+        if (isThenable(result)) waits.push(Promise.resolve(result).then(() => {}, failed));
       } catch {
         failed();
       }
     }
     if (waits.length > 0) return Promise.all(waits).then(() => {});
   }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { then?: unknown } | undefined)?.then === 'function';
 }
 
 /** What differs from the snapshot before, by name. */
@@ -314,7 +330,7 @@ function snapshotOf<S>(
 }
 
 function toPath(text: string) {
-  const path = parsePath(text);
+  const path = typeof text === 'string' ? parsePath(text) : undefined;
   if (!path) throw new ClientError('usage', `'${text}' is not a path in the settings; write it like database.url`);
   return path;
 }

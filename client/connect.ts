@@ -1,7 +1,9 @@
 import { basename } from 'node:path';
+import { maxDurationMs, toDaemonLimits } from '../schemas/wire-limits.ts';
 import { ConfigClient } from './config-client.ts';
 import { ClientError } from './errors.ts';
 import { type SocketSearch, searchSocket } from './find-socket.ts';
+import { requireWhole } from './fit-frame.ts';
 import { LinkToDaemon } from './link.ts';
 import { deferred } from './node20.ts';
 import { socketTransport } from './socket-transport.ts';
@@ -9,8 +11,6 @@ import { type MayServe, socketIdentity } from './trusted-socket.ts';
 import type { Config, ConnectOptions, Link } from './types.ts';
 
 const defaultTimeoutMs = 5_000;
-/** What a timer can wait for; a longer one would fire at once. */
-const longestTimeoutMs = 2 ** 31 - 1;
 
 /**
  * Connects to the daemon and resolves with the first accepted snapshot. From then on the config keeps itself current:
@@ -26,13 +26,14 @@ export async function openConfig<S>(options: ConnectOptions<S>): Promise<ConfigC
   const { timeoutMs = defaultTimeoutMs, signal, env, verify, observe, keepAlive = true } = options;
   if (signal?.aborted) throw new ClientError('aborted', 'the signal was aborted before connecting');
   requireTimeout(timeoutMs);
+  if (options.name !== undefined && options.name !== '') requireWhole('name', options.name, toDaemonLimits.hello.name);
   const mayServe = trusted(options.daemonUid);
   const search = searchSocket(options.socket, mayServe);
   const { promise: first, resolve, reject } = deferred<void>();
   const link = new LinkToDaemon({
     transport: socketTransport(search.find, mayServe),
     landmark: () => socketIdentity(search.find()),
-    name: options.name ?? basename(process.argv[1] ?? 'node'),
+    name: options.name || basename(process.argv[1] ?? 'node'),
     capabilities: ['patch', ...(verify ? ['verify'] : []), ...(observe ? ['observe'] : [])],
     adopt: ({ settings, within }, { revision, epoch, committedAt, cause }) =>
       config.adopt({ settings, revision, epoch, committedAt, cause, ...(within && { within }) }),
@@ -51,12 +52,13 @@ export async function openConfig<S>(options: ConnectOptions<S>): Promise<ConfigC
     timeoutMs === Number.POSITIVE_INFINITY
       ? undefined
       : setTimeout(() => reject(timeout(search, timeoutMs, config)), timeoutMs);
-  signal?.addEventListener('abort', () => {
+  const abort = () => {
     reject(new ClientError('aborted', 'the signal was aborted'));
     void config.close();
-  });
-  link.open();
+  };
+  signal?.addEventListener('abort', abort, { once: true, signal: config.closed });
   try {
+    link.open();
     await first;
     if (!keepAlive) link.release();
     return config;
@@ -69,8 +71,8 @@ export async function openConfig<S>(options: ConnectOptions<S>): Promise<ConfigC
 }
 
 function requireTimeout(timeoutMs: number): void {
-  if (timeoutMs === Number.POSITIVE_INFINITY || (timeoutMs > 0 && timeoutMs <= longestTimeoutMs)) return;
-  const what = `timeoutMs is a time from 1 to ${longestTimeoutMs}, or Infinity to wait for a daemon that starts later`;
+  if (timeoutMs === Number.POSITIVE_INFINITY || (timeoutMs > 0 && timeoutMs <= maxDurationMs)) return;
+  const what = `timeoutMs is a time from 1 to ${maxDurationMs}, or Infinity to wait for a daemon that starts later`;
   throw new ClientError('usage', what);
 }
 

@@ -1,26 +1,49 @@
 import type { RotationResult } from '../schemas/wire.ts';
-import { connect } from './connect.ts';
+import type { ConfigClient } from './config-client.ts';
+import { openConfig } from './connect.ts';
 import { ClientError } from './errors.ts';
 import type { Config, ConnectOptions, DeepReadonly, ReloadResult, Summary, ValidationResult } from './types.ts';
 
-let shared: { readonly opening: Promise<Config<unknown>>; config?: Config<unknown> } | undefined;
+/** The shared connection, or the attempt to open it. */
+interface Shared {
+  readonly opening: Promise<ConfigClient<unknown>>;
+  readonly stop: AbortController;
+  config?: ConfigClient<unknown>;
+}
 
-/** Opens the connection that the functions below share. A second call while it is open gives the same one. */
+let shared: Shared | undefined;
+
+/**
+ * Opens the connection that the functions below share. A second call while it is open gives the same one. Rejects as
+ * `connect` does, and by `ClientError` `closed` when {@link closeConfig} is called first.
+ */
 export async function initConfig<S = Record<string, unknown>>(options: ConnectOptions<S> = {}): Promise<Config<S>> {
-  if (!shared) {
-    const opening = { opening: connect<S>(options) as Promise<Config<unknown>> } as {
-      opening: Promise<Config<unknown>>;
-      config?: Config<unknown>;
-    };
-    shared = opening;
-    try {
-      opening.config = await opening.opening;
-    } catch (error) {
-      if (shared === opening) shared = undefined;
-      throw error;
-    }
+  if (!shared || shared.config?.closed.aborted) shared = openShared(options as ConnectOptions<unknown>);
+  const mine = shared;
+  try {
+    mine.config = await mine.opening;
+  } catch (error) {
+    if (shared !== mine) throw closedFirst();
+    shared = undefined;
+    throw error;
   }
-  return (await shared.opening) as Config<S>;
+  if (shared !== mine) throw closedFirst();
+  return mine.config as unknown as Config<S>;
+}
+
+function openShared(options: ConnectOptions<unknown>): Shared {
+  const stop = new AbortController();
+  const abort = () => stop.abort();
+  if (options.signal?.aborted) abort();
+  options.signal?.addEventListener('abort', abort, { once: true, signal: stop.signal });
+  const opening = openConfig<unknown>({ ...options, signal: stop.signal });
+  // Removes the listener from the caller's signal when the attempt has failed or the config is closed.
+  opening.then(({ closed }) => closed.addEventListener('abort', abort, { once: true }), abort);
+  return { opening, stop };
+}
+
+function closedFirst(): ClientError {
+  return new ClientError('closed', 'closeConfig() was called before the connection was open');
 }
 
 /** The newest accepted settings. Throws `ClientError` `usage` before {@link initConfig} has resolved. */
@@ -50,10 +73,11 @@ export function rotateSecret(name: string, value: string | Uint8Array): Promise<
   return sharedConfig().rotateSecret(name, value);
 }
 
-/** Closes the shared connection; {@link initConfig} may then be called again. */
+/** Closes the shared connection, or ends the attempt to open it; {@link initConfig} may then be called again. */
 export async function closeConfig(): Promise<void> {
   const closing = shared;
   shared = undefined;
+  closing?.stop.abort();
   await (await closing?.opening.catch(() => undefined))?.close();
 }
 

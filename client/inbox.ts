@@ -1,5 +1,4 @@
-import type { Nack, PatchFrame, Position, SnapshotFrame, ToDaemon, VerifyFrame } from '../schemas/wire.ts';
-import { deferred } from './node20.ts';
+import type { PatchFrame, Position, SnapshotFrame, ToDaemon, VerifyFrame, Welcome } from '../schemas/wire.ts';
 import { type Received, Receiver } from './receiver.ts';
 import { Rejection } from './rejection.ts';
 import type { Connection } from './transport.ts';
@@ -13,8 +12,8 @@ export interface InboxParts {
   readonly onRejected: (error: Rejection) => void;
   /** Tries settings without taking them. Rejects as {@link adopt}. */
   readonly tryOut: (settings: Extract<Received, { kind: 'new' }>, signal: AbortSignal) => Promise<void>;
-  /** A snapshot was answered. */
-  readonly onAnswered: (connection: Connection) => void;
+  /** A snapshot from this connection was answered. `isNew`: the program accepted it, so it holds another revision now. */
+  readonly onAnswered: (connection: Connection, isNew: boolean) => void;
 }
 
 /**
@@ -29,6 +28,7 @@ export class Inbox {
   #snapshot: (() => MaybeLater) | undefined;
   #candidate: (() => MaybeLater) | undefined;
   #cameRevision = 0;
+  #trial: AbortController | undefined;
   #isBusy = false;
   #isClosed = false;
 
@@ -41,7 +41,7 @@ export class Inbox {
     return this.#receiver.position;
   }
 
-  /** The revision that last came, whatever became of it. */
+  /** The last revision that arrived over this connection, or that the daemon resumed from, whether accepted or not. */
   get cameRevision(): number {
     return this.#cameRevision;
   }
@@ -56,8 +56,20 @@ export class Inbox {
     if (!this.#isBusy) this.#work();
   }
 
+  /** A new connection was accepted. Its revisions may belong to another epoch. */
+  connected(resume: Welcome['resume']): void {
+    this.#cameRevision = resume === 'same' ? (this.position?.revision ?? 0) : 0;
+  }
+
+  /** The connection is gone: no candidate needs an answer any more. */
+  lost(): void {
+    this.#candidate = undefined;
+    this.#trial?.abort();
+  }
+
   close(): void {
     this.#isClosed = true;
+    this.lost();
   }
 
   #work(): void {
@@ -65,7 +77,7 @@ export class Inbox {
       const later = task();
       if (!later) continue;
       this.#isBusy = true;
-      void later.finally(() => {
+      void later.catch(warnOfBug).finally(() => {
         this.#isBusy = false;
         this.#work();
       });
@@ -83,17 +95,17 @@ export class Inbox {
 
   #adopt(type: 'snapshot' | 'patch', frame: SnapshotFrame | PatchFrame, connection: Connection): MaybeLater {
     const received = this.#received(type, frame);
-    if (received.kind === 'unusable') return connection.send('resync', { reason: received.reason });
+    if (received.kind === 'unusable') return askAgain(type, received.reason, connection);
     const startedAt = performance.now();
     const taken = () => {
       if (received.kind === 'new') this.#receiver.accept(received);
-      accept(connection, frame, startedAt);
-      this.#parts.onAnswered(connection);
+      this.#accept(connection, frame, startedAt);
+      this.#parts.onAnswered(connection, received.kind === 'new');
     };
     const refused = (error: unknown) => {
       if (error instanceof Rejection) this.#parts.onRejected(error);
-      reject(connection, frame, error);
-      this.#parts.onAnswered(connection);
+      this.#reject(connection, frame, error);
+      this.#parts.onAnswered(connection, false);
     };
     let later: MaybeLater;
     try {
@@ -118,37 +130,61 @@ export class Inbox {
 
   async #tryOut(frame: VerifyFrame, connection: Connection): Promise<void> {
     const received = this.#received('verify', frame);
-    const { nonce, revision } = frame;
-    if (received.kind !== 'new')
-      return answer(connection, 'nack', { nonce, revision, code: 'base_missing', paths: [], message: '' });
-    const signal = AbortSignal.timeout(this.verifyMs);
-    const tooLate = deferred<never>();
-    const late = new Rejection('verify_timeout', [], `it took longer than ${this.verifyMs} ms`, {});
-    signal.addEventListener('abort', () => tooLate.reject(late));
-    tooLate.promise.catch(() => {});
+    if (received.kind !== 'new') return this.#reject(connection, frame, unusableCandidate(frame));
     const startedAt = performance.now();
+    const trial = new AbortController();
+    this.#trial = trial;
+    const tooLate = () => trial.abort(new DOMException('it took too long', 'TimeoutError'));
+    const timer = setTimeout(tooLate, this.verifyMs).unref();
     try {
-      await Promise.race([this.#parts.tryOut(received, signal), tooLate.promise]);
-      accept(connection, frame, startedAt);
+      await Promise.race([this.#parts.tryOut(received, trial.signal), this.#aborted(trial.signal)]);
+      this.#accept(connection, frame, startedAt);
     } catch (error) {
-      reject(connection, frame, error);
+      this.#reject(connection, frame, error);
+    } finally {
+      clearTimeout(timer);
     }
+  }
+
+  #aborted(signal: AbortSignal): Promise<never> {
+    const late = new Rejection('verify_timeout', [], `it took longer than ${this.verifyMs} ms`, {});
+    return new Promise((_, reject) => signal.addEventListener('abort', () => reject(late)));
+  }
+
+  #accept(connection: Connection, { nonce }: VerifyFrame, startedAt: number): void {
+    const applyMs = Math.round((performance.now() - startedAt) * 1_000) / 1_000;
+    this.#answer(connection, 'ack', { nonce, revision: this.#heldRevision, applyMs });
+  }
+
+  #reject(connection: Connection, { nonce }: VerifyFrame, error: unknown): void {
+    const { code = 'handler_failed', paths = [], message = '' } = error instanceof Rejection ? error : {};
+    this.#answer(connection, 'nack', { nonce, revision: this.#heldRevision, code, paths, message });
+  }
+
+  /** The revision that the program runs. It differs from the frame's when the program ignored or rejected the frame. */
+  get #heldRevision(): number {
+    return this.position?.revision ?? 0;
+  }
+
+  /** In the next turn: other configs of this process that wait for the same change come first. */
+  #answer<Type extends 'ack' | 'nack'>(connection: Connection, type: Type, data: ToDaemon[Type]): void {
+    setImmediate(() => this.#isClosed || connection.send(type, data));
   }
 }
 
-type Asked = Pick<Nack, 'nonce' | 'revision'>;
-
-function accept(connection: Connection, { nonce, revision }: Asked, startedAt: number): void {
-  const applyMs = Math.round((performance.now() - startedAt) * 1_000) / 1_000;
-  answer(connection, 'ack', { nonce, revision, applyMs });
+/** Requests the whole snapshot after a patch that does not apply. Disconnects after an unusable whole snapshot, which would only come again. */
+function askAgain(type: 'snapshot' | 'patch', reason: string, connection: Connection): void {
+  if (type === 'patch') connection.send('resync', { reason });
+  else connection.destroy();
 }
 
-function reject(connection: Connection, { nonce, revision }: Asked, error: unknown): void {
-  const { code = 'handler_failed', paths = [], message = '' } = error instanceof Rejection ? error : {};
-  answer(connection, 'nack', { nonce, revision, code, paths, message });
+/** With `base_missing` the daemon sends the candidate again, whole. */
+function unusableCandidate(frame: VerifyFrame): Rejection {
+  return 'settings' in frame
+    ? new Rejection('verify_failed', [], 'the candidate cannot be read', {})
+    : new Rejection('base_missing', [], '', {});
 }
 
-/** In the next turn: other configs of this process that wait for the same change come first. */
-function answer<Type extends 'ack' | 'nack'>(connection: Connection, type: Type, data: ToDaemon[Type]): void {
-  setImmediate(() => connection.send(type, data));
+function warnOfBug({ name }: Error): void {
+  process.emitWarning(`a bug in hotconf's client: ${name}; please report it`, 'HotconfWarning');
 }

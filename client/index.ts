@@ -13,19 +13,17 @@ export {
   validateConfiguration,
 } from './functions.ts';
 export { createMemoryConfig, type MemoryConfig, type MemoryConfigOptions } from './memory-config.ts';
+export type { Path, PathOf, ValueAt } from './path-types.ts';
 export type {
   Config,
   ConfigEvents,
   ConnectOptions,
   DeepReadonly,
   Link,
-  Path,
-  PathOf,
   ReloadResult,
   Snapshot,
   Summary,
   ValidationResult,
-  ValueAt,
   Verify,
   WatchHandler,
 } from './types.ts';

@@ -1,35 +1,37 @@
-/** A slot that holds the newest value for one slow reader; older ones that were not taken are dropped. */
+/**
+ * A slot that holds the newest value for one slow reader; older ones that were not taken are dropped. Calls of `next()`
+ * that wait are answered in order.
+ */
 export class Latest<T> implements AsyncIterableIterator<T> {
+  readonly #onEnd: () => void;
+  readonly #waiting: ((result: IteratorResult<T>) => void)[] = [];
   #value: { readonly value: T } | undefined;
   #isEnded = false;
-  #wake = () => {};
-  readonly #onEnd: () => void;
 
   constructor(onEnd: () => void) {
     this.#onEnd = onEnd;
   }
 
   put(value: T): void {
-    this.#value = { value };
-    this.#wake();
+    if (this.#isEnded) return;
+    const waiting = this.#waiting.shift();
+    if (waiting) waiting({ done: false, value });
+    else this.#value = { value };
   }
 
   end(): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
+    this.#value = undefined;
     this.#onEnd();
-    this.#wake();
+    for (const waiting of this.#waiting.splice(0)) waiting({ done: true, value: undefined });
   }
 
   async next(): Promise<IteratorResult<T>> {
-    while (!this.#value && !this.#isEnded) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
+    if (this.#isEnded) return { done: true, value: undefined };
     const taken = this.#value;
     this.#value = undefined;
-    return taken && !this.#isEnded ? { done: false, value: taken.value } : { done: true, value: undefined };
+    return taken ? { done: false, value: taken.value } : new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   async return(): Promise<IteratorResult<T>> {

@@ -1,5 +1,6 @@
 import type { JsonValue } from '../schemas/json.ts';
 import {
+  FrameError,
   protocolVersion,
   type Report,
   type RequestFields,
@@ -9,7 +10,9 @@ import {
   type Welcome,
   type WireError,
 } from '../schemas/wire.ts';
+import { isUsable } from './check-frame.ts';
 import { ClientError } from './errors.ts';
+import { fit } from './fit-frame.ts';
 import { Inbox, type InboxParts } from './inbox.ts';
 import { Reconnect } from './reconnect.ts';
 import { Requests } from './requests.ts';
@@ -30,6 +33,10 @@ export interface LinkParts extends Pick<InboxParts, 'adopt' | 'onRejected' | 'tr
 const welcomeWithinMs = 5_000;
 /** After a refusal that will not change by itself. */
 const refusedRetryMs = 60_000;
+/** How long the daemon may take to close the connection after a goodbye. */
+const goodbyeWithinMs = 1_000;
+/** How many reported failures are kept, the newest ones, to report them again after a reconnect. */
+const maxFailures = 100;
 
 /**
  * Keeps one session with the daemon, for ever: connects, says hello with what is held, takes snapshots one at a time,
@@ -44,6 +51,8 @@ export class LinkToDaemon {
   readonly #requests = new Requests((request) => this.#connection?.send('request', request));
   #connection: Connection | undefined;
   #isClosed = false;
+  /** The socket is connected and trusted, and hello was sent. */
+  #isOpen = false;
   #isLive = false;
   #mayRotate = false;
   #retryAfterMs: number | undefined;
@@ -55,13 +64,15 @@ export class LinkToDaemon {
     this.#reconnect = new Reconnect({ open: () => this.open(), landmark: parts.landmark });
     this.#inbox = new Inbox({
       ...parts,
-      onAnswered: (connection) => connection === this.#connection && !this.#isClosed && this.#setLive(),
+      onAnswered: (connection, isNew) => this.#onAnswered(connection, isNew),
     });
   }
 
   open(): void {
+    this.#isOpen = false;
+    this.#staleReason = undefined;
     const connection: Connection = this.#parts.transport({
-      onOpen: () => this.#hello(connection),
+      onOpen: () => connection === this.#connection && !this.#isClosed && this.#hello(connection),
       onFrame: (type, data) => connection === this.#connection && this.#onFrame(type, data),
       onClose: (error) => connection === this.#connection && this.#onClose(error),
     });
@@ -91,9 +102,12 @@ export class LinkToDaemon {
     return this.#requests.add(kind, fields);
   }
 
-  report(report: Report): void {
-    if (report.recovered) this.#failures.delete(report.code);
-    else this.#failures.set(report.code, report);
+  report(given: Report): void {
+    const report = fit('report', given);
+    this.#failures.delete(report.code);
+    if (!report.recovered) this.#failures.set(report.code, report);
+    const [oldest] = this.#failures.keys();
+    if (this.#failures.size > maxFailures) this.#failures.delete(oldest!);
     if (this.#isLive) this.#connection?.send('report', report);
   }
 
@@ -104,11 +118,15 @@ export class LinkToDaemon {
     this.#reconnect.stop();
     this.#inbox.close();
     this.#requests.failAll(new ClientError('closed', 'the config was closed'));
-    this.#connection?.send('goodbye', { code: 'closed' });
-    this.#connection?.end();
+    const connection = this.#connection;
+    if (!this.#isOpen) return connection?.destroy();
+    connection?.send('goodbye', { code: 'closed' });
+    connection?.end();
+    setTimeout(() => connection?.destroy(), goodbyeWithinMs).unref();
   }
 
   #hello(connection: Connection): void {
+    this.#isOpen = true;
     const { name, capabilities } = this.#parts;
     const last = this.#inbox.position;
     connection.send('hello', {
@@ -122,6 +140,8 @@ export class LinkToDaemon {
   }
 
   #onFrame(type: string, data: unknown): void {
+    if (this.#isClosed) return;
+    if (!isUsable(type, data)) throw new FrameError(`the daemon sent a frame that breaks the protocol (${type})`);
     this.#watchdog?.refresh();
     if (type === 'welcome') this.#onWelcome(data as Welcome);
     else if (type === 'snapshot' || type === 'patch' || type === 'verify')
@@ -150,6 +170,7 @@ export class LinkToDaemon {
     this.#watch(silenceMs);
     this.#inbox.verifyMs = limits.verifyMs;
     this.#connection?.setFrameLimit(limits.outboundFrame);
+    this.#inbox.connected(resume);
     if (resume === 'same') this.#setLive();
   }
 
@@ -162,8 +183,16 @@ export class LinkToDaemon {
     this.#parts.onLive();
   }
 
+  #onAnswered(connection: Connection, isNew: boolean): void {
+    if (this.#isClosed) return;
+    if (connection === this.#connection) this.#setLive();
+    // The answer was lost with its connection, and the hello of this one named the revision that was held before.
+    else if (isNew && this.#isOpen) this.#connection?.send('resync', { reason: 'something else is held by now' });
+  }
+
   #onError({ code, message, fatal, retryAfterMs }: WireError): void {
     this.#retryAfterMs = retryAfterMs;
+    this.#staleReason = `the daemon ends the connection: ${message}`;
     const kind = code === 'protocol_unsupported' ? 'protocol' : 'refused';
     if (fatal) this.#refuse(new ClientError(kind, `the daemon refuses this program: ${message}`));
   }
@@ -177,11 +206,12 @@ export class LinkToDaemon {
 
   #onClose(error: Error | undefined): void {
     clearTimeout(this.#watchdog);
-    this.#isLive = false;
+    this.#isOpen = this.#isLive = false;
+    this.#inbox.lost();
     const lost = 'the connection to the daemon was lost before it answered';
     this.#requests.failAll(new ClientError('not_connected', lost));
     if (this.#isClosed) return;
-    const refusal = error instanceof ClientError ? error.message : undefined;
+    const refusal = error instanceof ClientError || error instanceof FrameError ? error.message : undefined;
     if (error instanceof ClientError) this.#parts.onRefused(error);
     const code = error instanceof ClientError ? undefined : (error as NodeJS.ErrnoException | undefined)?.code;
     if (code === 'EACCES' || code === 'EPERM')

@@ -2,17 +2,22 @@ import { deepFreeze, type JsonObject } from '../schemas/json.ts';
 import type { Report } from '../schemas/wire.ts';
 import { ConfigClient, type Incoming, type Remote } from './config-client.ts';
 import { ClientError } from './errors.ts';
+import { fit } from './fit-frame.ts';
 import { Rejection } from './rejection.ts';
 import { share } from './share.ts';
+import { toJson } from './to-json.ts';
 import type { Config, Verify } from './types.ts';
 
 /** A config for tests: the same interface and the same rules, and a `set()` in place of a daemon. */
 export interface MemoryConfig<S> extends Config<S> {
   /**
-   * Commits new settings as the next revision. Resolves when every handler has run; rejects with `ClientError`
-   * `rejected` when `verify` or a handler refuses them, and then nothing has changed.
+   * Commits new settings as the next revision; equal ones commit nothing. Resolves when every handler has run. Rejects
+   * with `ClientError`: `rejected` when `verify` or a handler refuses them, `usage` for what JSON cannot hold,
+   * `not_connected` between {@link disconnect} and {@link reconnect}, `closed`. Nothing has changed then.
    */
   set(settings: S): Promise<void>;
+  /** Resolves when `verify` has accepted the first settings; rejects with `ClientError` `rejected`, as {@link set} then does. */
+  readonly verified: Promise<void>;
   /** Plays the loss of the daemon; {@link reconnect} plays its return. */
   disconnect(reason?: string): void;
   reconnect(): void;
@@ -24,7 +29,10 @@ export interface MemoryConfigOptions<S> {
   readonly verify?: Verify<S>;
 }
 
-/** Starts at revision 1 with these settings, which are copied, and with a live link. */
+/**
+ * Starts at revision 1 with these settings, which are copied, and with a live link. Throws `ClientError`: `rejected` when
+ * `verify` throws at once, `usage` for settings that JSON cannot hold, such as a `Date`.
+ */
 export function createMemoryConfig<S = Record<string, unknown>>(
   settings: S,
   { verify }: MemoryConfigOptions<S> = {},
@@ -38,20 +46,38 @@ class MemoryConfigClient<S> extends ConfigClient<S> implements MemoryConfig<S> {
   #tail: Promise<unknown> = Promise.resolve();
 
   readonly failures: ReadonlyMap<string, string>;
+  readonly verified: Promise<void>;
 
   constructor(settings: S, verify: Verify<S> | undefined) {
-    const remote = new MemoryRemote(() => this);
+    const remote = new MemoryRemote(() => this as ConfigClient<unknown>);
     super(remote, verify ? { verify } : {});
     this.failures = remote.failures;
     this.start(this.#incoming(settings));
     this.#isStarted = true;
     this.setLink({ kind: 'live' });
+    this.verified = this.#verifyFirst(verify);
+    // A test that does not await `verified` gets the failure from `set`.
+    this.verified.catch(() => {});
   }
 
   set(settings: S): Promise<void> {
-    const done = this.#tail.then(() => this.#set(settings));
+    const done = this.#tail.then(() => this.verified).then(() => this.#set(settings));
     this.#tail = done.catch(() => {});
     return done;
+  }
+
+  #verifyFirst(verify: Verify<S> | undefined): Promise<void> {
+    try {
+      const verdict = verify?.(this.settings, this.closed);
+      return Promise.resolve(verdict).then(
+        () => {},
+        (error) => {
+          throw rejected(error);
+        },
+      );
+    } catch (error) {
+      throw rejected(error);
+    }
   }
 
   disconnect(reason = 'disconnected by the test'): void {
@@ -63,18 +89,20 @@ class MemoryConfigClient<S> extends ConfigClient<S> implements MemoryConfig<S> {
   }
 
   async #set(settings: S): Promise<void> {
+    requireLive(this);
+    const incoming = this.#incoming(settings);
+    if (incoming.settings === this.settings) return;
     try {
-      await this.adopt({ ...this.#incoming(settings), revision: this.#revision + 1 });
+      await this.adopt({ ...incoming, revision: this.#revision + 1 });
       this.#revision++;
     } catch (error) {
-      if (!(error instanceof Rejection)) throw error;
-      throw new ClientError('rejected', `the settings are rejected: ${error.message}`, error.cause);
+      throw error instanceof Rejection ? rejected(error.cause) : error;
     }
   }
 
   #incoming(settings: S): Incoming {
     const before = this.#isStarted ? (this.settings as JsonObject) : undefined;
-    const copy = deepFreeze(share(before, structuredClone(settings) as JsonObject));
+    const copy = deepFreeze(share(before, toJson(settings) as JsonObject));
     return {
       settings: copy,
       revision: this.#revision,
@@ -86,23 +114,23 @@ class MemoryConfigClient<S> extends ConfigClient<S> implements MemoryConfig<S> {
 }
 
 class MemoryRemote implements Remote {
-  readonly #config: () => Config<unknown>;
+  readonly #config: () => ConfigClient<unknown>;
 
-  constructor(config: () => Config<unknown>) {
+  constructor(config: () => ConfigClient<unknown>) {
     this.#config = config;
   }
 
   readonly mayRotate = false;
   readonly failures = new Map<string, string>();
 
-  report({ code, message, recovered }: Report): void {
+  report(given: Report): void {
+    const { code, message, recovered } = fit('report', given);
     if (recovered) this.failures.delete(code);
     else this.failures.set(code, message);
   }
 
   async request(kind: string) {
-    const { snapshot, link } = this.#config();
-    if (link.kind !== 'live') throw new ClientError('not_connected', 'the daemon is not connected now');
+    const { snapshot } = requireLive(this.#config());
     const { revision, epoch, committedAt, settings } = snapshot;
     if (kind === 'rotate') throw new ClientError('not_allowed', 'there is no Secret Manager behind a memory config');
     if (kind === 'reload') return { outcome: 'unchanged', revision, changed: [] };
@@ -124,4 +152,15 @@ class MemoryRemote implements Remote {
   }
 
   async close(): Promise<void> {}
+}
+
+function requireLive<S>(config: ConfigClient<S>): ConfigClient<S> {
+  if (config.closed.aborted) throw new ClientError('closed', 'the config is closed');
+  if (config.link.kind !== 'live') throw new ClientError('not_connected', 'the daemon is not connected now');
+  return config;
+}
+
+function rejected(cause: unknown): ClientError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new ClientError('rejected', `the settings are rejected: ${why}`, cause);
 }

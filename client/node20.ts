@@ -12,14 +12,3 @@ export function deferred<T>(): {
   });
   return { promise, resolve, reject };
 }
-
-/** A signal that aborts with the first of two. The first Node 20 has no `AbortSignal.any`. */
-export function either(one: AbortSignal, other: AbortSignal): AbortSignal {
-  const both = new AbortController();
-  for (const signal of [one, other]) {
-    const abort = () => both.abort(signal.reason);
-    if (signal.aborted) abort();
-    else signal.addEventListener('abort', abort, { once: true, signal: both.signal });
-  }
-  return both.signal;
-}

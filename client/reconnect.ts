@@ -1,3 +1,4 @@
+import { maxDurationMs } from '../schemas/wire-limits.ts';
 import { Backoff } from './backoff.ts';
 
 export interface ReconnectParts {
@@ -36,7 +37,7 @@ export class Reconnect {
   /** The connection is lost; the next attempt comes no sooner than this. */
   lost(atLeastMs: number): void {
     this.stop();
-    this.#wait(atLeastMs + this.#backoff.next());
+    this.#wait(Math.min(atLeastMs + this.#backoff.next(), maxDurationMs));
     const was = this.#parts.landmark();
     this.#look = setInterval(() => {
       const is = this.#parts.landmark();

@@ -1,10 +1,13 @@
 import { connect } from 'node:net';
-import { decodeFrame, encodeFrame, FrameSplitter } from '../schemas/wire.ts';
+import { decodeFrame, FrameSplitter } from '../schemas/wire.ts';
+import { encodeFitted } from './fit-frame.ts';
 import type { Transport } from './transport.ts';
 import { distrust, type MayServe, socketIdentity } from './trusted-socket.ts';
 
 /** Until the welcome tells the daemon's limit. */
 const firstFrameLimit = 1024 * 1024;
+/** Bytes that may wait for a daemon that reads nothing. */
+const maxUnsent = 4 * 1024 * 1024;
 
 /**
  * node-ipc's frames over a Unix socket, by `node:net` alone. A socket that is not believed, or that is another one after
@@ -43,7 +46,10 @@ export function socketTransport(find: () => string, mayServe: MayServe): Transpo
       }
     });
     return {
-      send: (type, data) => void socket.write(encodeFrame(type, data)),
+      send: (type, data) => {
+        if (socket.writableLength > maxUnsent) socket.destroy();
+        else socket.write(encodeFitted(type, data));
+      },
       end: () => void socket.end(),
       destroy: () => void socket.destroy(),
       setFrameLimit: (bytes) => {

@@ -1,5 +1,6 @@
 import type { Issue } from '../schemas/errors.ts';
 import type { RotationResult } from '../schemas/wire.ts';
+import type { Path, PathOf, ValueAt } from './path-types.ts';
 
 /** Read-only to the leaves, as settings are served. */
 export type DeepReadonly<T> = T extends (infer Item)[] | readonly (infer Item)[]
@@ -7,59 +8,6 @@ export type DeepReadonly<T> = T extends (infer Item)[] | readonly (infer Item)[]
   : T extends object
     ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> }
     : T;
-
-type Bracketed = `${string}${'.' | '[' | ']' | '"' | ' '}${string}`;
-/** A key at the beginning of a path; one with a dot, a bracket, a quote or a space is `["so.written"]`. */
-type First<Key extends string> = Key extends Bracketed ? `["${Key}"]` : Key;
-/** A key further down. */
-type Next<Key extends string> = Key extends Bracketed ? `["${Key}"]` : `.${Key}`;
-
-/** What can follow a path, to some levels more. */
-type Below<T, Levels extends unknown[]> = string extends keyof T
-  ? `.${string}` | `[${string}`
-  : Levels extends [unknown, ...infer Left]
-    ? T extends readonly unknown[]
-      ? never
-      : T extends object
-        ? { [Key in keyof T & string]: Next<Key> | `${Next<Key>}${Below<NonNullable<T[Key]>, Left>}` }[keyof T & string]
-        : never
-    : never;
-
-/**
- * The paths of an application's settings, to six levels: `'database'`, `'database.url'`, `'hosts["a.b"].port'`. Any text
- * where the type is open.
- */
-export type PathOf<T> = string extends keyof T
-  ? string
-  : {
-      [Key in keyof T & string]: First<Key> | `${First<Key>}${Below<NonNullable<T[Key]>, [0, 0, 0, 0, 0]>}`;
-    }[keyof T & string];
-
-/** A path that is known only when the program runs: `config.get(name as Path)`. What is there is not known either. */
-export type Path = string & { readonly [path]: true };
-declare const path: unique symbol;
-
-/** The first key of a path, and the rest of it. */
-type Split<P extends string> = P extends `["${infer Key}"]${infer Rest}`
-  ? [Key, Rest extends `.${infer Next}` ? Next : Rest]
-  : P extends `${infer Key}.${infer Rest}`
-    ? Key extends `${infer Before}[${infer Behind}`
-      ? [Before, `[${Behind}.${Rest}`]
-      : [Key, Rest]
-    : P extends `${infer Key}[${infer Rest}`
-      ? [Key, `[${Rest}`]
-      : [P, ''];
-
-type Step<T, Key> = Key extends keyof T ? (string extends keyof T ? T[Key] | undefined : T[Key]) : unknown;
-type Maybe<T> = undefined extends T ? undefined : null extends T ? undefined : never;
-
-/** The type of what is at a path; `undefined` too, where a step on the way is optional. */
-export type ValueAt<T, P extends string> =
-  Split<P> extends [infer Key, infer Rest extends string]
-    ? Rest extends ''
-      ? Step<T, Key>
-      : ValueAt<NonNullable<Step<T, Key>>, Rest> | Maybe<Step<T, Key>>
-    : unknown;
 
 /** Settings that the daemon committed and this program accepted. */
 export interface Snapshot<S> {
@@ -99,7 +47,7 @@ export interface ConnectOptions<S> {
    * `$XDG_RUNTIME_DIR/hotconf` or `<tmp>/hotconf-<uid>`; `/run/hotconf`.
    */
   readonly socket?: string;
-  /** Shown in `hotconf status`. Default: the name of the running script. */
+  /** Shown in `hotconf status`; at most 200 characters. Default: the name of the running script. */
   readonly name?: string;
   /** Milliseconds to wait for the first snapshot; `Infinity` waits for a daemon that starts later. Default 5,000. */
   readonly timeoutMs?: number;
@@ -164,7 +112,8 @@ export interface Config<S> extends AsyncDisposable {
   /**
    * Calls the handler when something at, in or above the path changed, before the new settings are visible in
    * {@link settings}. All handlers of a snapshot run at once. When one throws, the snapshot is rejected: those that
-   * succeeded are called again with the parts exchanged, and the program keeps what it had. Returns how to stop.
+   * succeeded are called again with the parts exchanged, and the program keeps what it had. Returns how to stop: a
+   * handler that is stopped, or whose config is closed, is not called any more, not even to undo.
    */
   watch<P extends PathOf<S>>(path: P, handler: WatchHandler<DeepReadonly<ValueAt<S, P>>, S>): () => void;
   watch(path: Path, handler: WatchHandler<unknown, S>): () => void;
@@ -174,7 +123,7 @@ export interface Config<S> extends AsyncDisposable {
   off<Event extends keyof ConfigEvents<S>>(event: Event, listener: ConfigEvents<S>[Event]): this;
   /** The snapshots from now on; only the newest for a reader that is slow. Ends when the signal aborts or on close. */
   changes(options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<Snapshot<S>>;
-  /** Asks the daemon to read every source again. Needs the view's `mayReload`. */
+  /** Asks the daemon to read every source again. Needs the view's `mayReload`. The reason is cut to 500 characters. */
   reload(options?: { readonly reason?: string }): Promise<ReloadResult>;
   /** What a reload would give now. */
   validate(): Promise<ValidationResult>;
@@ -189,11 +138,12 @@ export interface Config<S> extends AsyncDisposable {
   /**
    * Tells the daemon of a failure with the settings that this program runs, noticed after it accepted them: shown in
    * `hotconf status`, and while a rollout bakes it counts as a rejection. Told again after a reconnect, until
-   * {@link reportRecovery}. Never put a value in the message; those of the settings are taken out.
+   * {@link reportRecovery}. Never put a value in the message; those of the settings are taken out. The code is cut to 64
+   * characters and the message to 2,000.
    */
   reportFailure(code: string, message: string): void;
   /** What was reported under this code is over. */
   reportRecovery(code: string): void;
-  /** Ends the connection. The settings stay readable. */
+  /** Ends the connection. The settings stay readable and never change again; no handler or `change` listener is called. */
   close(): Promise<void>;
 }

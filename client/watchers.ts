@@ -7,6 +7,8 @@ interface Watcher {
   readonly path: Path;
   readonly text: string;
   readonly handler: Handler;
+  /** Added by a handler, which has seen the next settings already. */
+  readonly isByHandler: boolean;
 }
 
 /** A handler threw; those that had run were called back. */
@@ -22,11 +24,19 @@ export class WatchFailure extends Error {
 /** The watch handlers of one config. */
 export class Watchers {
   readonly #watchers = new Set<Watcher>();
+  #isCalling = false;
+  #isClosed = false;
 
   add(path: Path, text: string, handler: Handler): () => void {
-    const watcher = { path, text, handler };
-    this.#watchers.add(watcher);
+    const watcher = { path, text, handler, isByHandler: this.#isCalling };
+    if (!this.#isClosed) this.#watchers.add(watcher);
     return () => void this.#watchers.delete(watcher);
+  }
+
+  /** Removes every handler. None is called any more, not even to undo. */
+  close(): void {
+    this.#isClosed = true;
+    this.#watchers.clear();
   }
 
   /** Whether any handler watches one of these paths. */
@@ -34,23 +44,54 @@ export class Watchers {
     return this.#watchers.size > 0 && this.#concerned(touched).length > 0;
   }
 
-  /** Runs every handler whose part changed, all at once, to the end. Throws `WatchFailure` after undoing the others. */
+  /**
+   * Runs every handler whose part changed, all at once, to the end. Then runs those that were added meanwhile, because
+   * whoever added them saw the previous settings. Does not call a handler that was removed before its turn.
+   * Throws `WatchFailure` after undoing the others.
+   */
   async run(next: JsonObject, previous: JsonObject, touched: readonly Path[]): Promise<void> {
-    const concerned = this.#concerned(touched);
-    const results = await Promise.allSettled(concerned.map((watcher) => call(watcher, next, previous)));
-    const failed = results.findIndex(({ status }) => status === 'rejected');
-    if (failed === -1) return;
-    const succeeded = concerned.filter((_, i) => results[i]!.status === 'fulfilled');
-    // Whatever these threw while undoing, the first failure is the one to tell.
-    await Promise.allSettled(succeeded.map((watcher) => call(watcher, previous, next)));
-    throw new WatchFailure(concerned[failed]!.text, (results[failed] as PromiseRejectedResult).reason);
+    const first = this.#concerned(touched);
+    const results = await this.#runAll(first, next, previous);
+    // Only one more round: handlers that replace themselves would go on for ever.
+    const added = this.#concerned(touched).filter((watcher) => !first.includes(watcher) && !watcher.isByHandler);
+    if (added.length > 0 && !results.some(isFailed)) results.push(...(await this.#runAll(added, next, previous)));
+    const failed = results.find(isFailed);
+    if (!failed) return;
+    // Whatever these threw while undoing, the first failure is the one to report.
+    const succeeded = results.filter((result) => !isFailed(result));
+    await Promise.allSettled(succeeded.map(({ watcher }) => this.#call(watcher, previous, next)));
+    throw new WatchFailure(failed.watcher.text, (failed.result as PromiseRejectedResult).reason);
+  }
+
+  async #runAll(watchers: readonly Watcher[], next: JsonObject, previous: JsonObject): Promise<Ran[]> {
+    const results = await Promise.allSettled(watchers.map((watcher) => this.#call(watcher, next, previous)));
+    return results.map((result, i) => ({ watcher: watchers[i]!, result }));
   }
 
   #concerned(touched: readonly Path[]): Watcher[] {
     return [...this.#watchers].filter(({ path }) => touched.some((other) => overlap(path, other)));
   }
+
+  async #call(watcher: Watcher, next: JsonObject, previous: JsonObject): Promise<void> {
+    // Another handler may have stopped it just now.
+    if (!this.#watchers.has(watcher)) return;
+    const { path, handler } = watcher;
+    this.#isCalling = true;
+    let later: unknown;
+    try {
+      later = handler(valueAt(next, path), valueAt(previous, path), next as never);
+    } finally {
+      this.#isCalling = false;
+    }
+    await later;
+  }
 }
 
-async function call({ path, handler }: Watcher, next: JsonObject, previous: JsonObject): Promise<void> {
-  await handler(valueAt(next, path), valueAt(previous, path), next as never);
+interface Ran {
+  readonly watcher: Watcher;
+  readonly result: PromiseSettledResult<void>;
+}
+
+function isFailed({ result }: Ran): boolean {
+  return result.status === 'rejected';
 }

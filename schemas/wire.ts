@@ -90,6 +90,7 @@ export type VerifyFrame = SnapshotFrame | PatchFrame;
 
 export interface Ack {
   readonly nonce: string;
+  /** The one that the program runs now, whatever the frame's was. */
   readonly revision: number;
   /** Milliseconds from the frame's arrival until every handler had run. */
   readonly applyMs: number;
@@ -97,6 +98,7 @@ export interface Ack {
 
 export interface Nack {
   readonly nonce: string;
+  /** The one that the program runs; the nonce names what it rejects. */
   readonly revision: number;
   readonly code: string;
   readonly paths: readonly string[];

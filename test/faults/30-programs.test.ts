@@ -3,7 +3,7 @@ import { connect as connectSocket } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
-import type { Path } from '../../client/types.ts';
+import type { Path } from '../../client/path-types.ts';
 import { Session } from '../../daemon/serve/session.ts';
 import { encodeFrame, type SnapshotFrame } from '../../schemas/wire.ts';
 import { fastClock } from '../support/fast-clock.ts';

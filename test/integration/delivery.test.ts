@@ -230,7 +230,7 @@ describe("the client against node-ipc's own server", () => {
     await new Promise<void>((resolve) => {
       ipc.serve(socket, resolve);
       ipc.server.on('hello', (_data: never, peer: never) => {
-        const limits = { inboundFrame: 1024, outboundFrame: 1024 * 1024, heartbeatMs: 15_000 };
+        const limits = { inboundFrame: 1024, outboundFrame: 1024 * 1024, heartbeatMs: 15_000, verifyMs: 10_000 };
         const state = { kind: 'ready', since: new Date().toISOString(), sources: [] };
         ipc.server.write(
           peer,

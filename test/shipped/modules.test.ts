@@ -70,6 +70,7 @@ for (const { name, workspace, install } of packages)
 
     for (const [module, moduleResolution] of [
       ['nodenext', 'nodenext'],
+      ['node18', 'node16'],
       ['node16', 'node16'],
       ['esnext', 'bundler'],
       ['commonjs', 'bundler'],

@@ -7,6 +7,10 @@ interface Billing {
   hosts: string[];
   llm?: { key: string; limits: { perMinute: number } };
   'a.b': { c: number };
+  'a"b': number;
+  '': { empty: number };
+  tenants?: Record<string, { url: string; pools?: Record<string, number> }>;
+  nullable: { inner: { value: number } | null };
   deep: { a: { b: { c: { d: { e: number } } } } };
 }
 
@@ -39,6 +43,22 @@ export async function uses(): Promise<void> {
   // @ts-expect-error a key with a dot is written in brackets
   config.get('a.b');
   config.get('deep.a.b.c.d.e') satisfies number;
+  config.get('llm.limits') satisfies { readonly perMinute: number } | undefined;
+  // @ts-expect-error a part on the way is optional
+  config.get('llm.limits.perMinute') satisfies number;
+  config.get('tenants.one.url') satisfies string | undefined;
+  // @ts-expect-error the part may be missing, and the tenant too
+  config.get('tenants.one.url') satisfies string;
+  config.get('tenants["a.b"].pools.small') satisfies number | undefined;
+  config.get('nullable.inner.value') satisfies number | undefined;
+  // @ts-expect-error what holds it may be null
+  config.get('nullable.inner.value') satisfies number;
+  config.get('[""].empty') satisfies number;
+  // @ts-expect-error a key with a quote is not written like that
+  config.get('["a"b"]');
+  config.watch('llm.limits.perMinute', (next) => next satisfies number | undefined);
+  // @ts-expect-error the part that holds it is optional
+  config.watch('llm.limits.perMinute', (next) => next satisfies number);
   config.get('anything' as Path) satisfies unknown;
   config.watch((next, previous) => [next.database.url satisfies string, previous.hosts]);
   config
@@ -51,6 +71,9 @@ export async function uses(): Promise<void> {
     features: {},
     hosts: [],
     'a.b': { c: 1 },
+    'a"b': 1,
+    '': { empty: 1 },
+    nullable: { inner: null },
     deep: { a: { b: { c: { d: { e: 1 } } } } },
   });
   await memory.close();

@@ -128,4 +128,11 @@ describe('a rejection', () => {
     });
     expect(rejection.message).equal('cannot reach [redacted] with [redacted]');
   });
+
+  it('leaves no part of a value when another value stands inside of it or overlaps it', () => {
+    const settings = { host: 'db.example', url: 'postgres://u:secret-pw@db.example/x', one: 'abcdef', two: 'defghi' };
+    const message = 'no postgres://u:secret-pw@db.example/x, no abcdefghi';
+    const rejection = new Rejection('verify_failed', [], new Error(message), settings);
+    expect(rejection.message).equal('no [redacted], no [redacted]');
+  });
 });
