@@ -29,6 +29,7 @@ import { Reloader, type RollbackRequest } from './reload/reloader.ts';
 import { SettleWindow } from './reload/settle-window.ts';
 import { SnapshotStore } from './reload/snapshot-store.ts';
 import { describeSessionEvent } from './serve/describe-session-event.ts';
+import { LostVotes } from './serve/lost-votes.ts';
 import { Rollout } from './serve/rollout.ts';
 import { Rotation } from './serve/rotation.ts';
 import type { Session } from './serve/session.ts';
@@ -77,8 +78,7 @@ export class Daemon {
   readonly #refusals: Refusals;
   readonly #stop = new AbortController();
   readonly #started = new StopList();
-  /** Programs that let two verifications in a row pass without an answer. */
-  readonly #voteless = new Set<Session>();
+  readonly #lostVotes = new LostVotes((problem) => this.#health.setDegraded('votes', problem));
   #running: Promise<void> = Promise.resolve();
 
   /** Takes the state folder. Throws what is wrong with options, schema, folders or the process environment. */
@@ -116,7 +116,7 @@ export class Daemon {
     prepareRuntimeFolder(options.runtimeDir, viewGroups(options), options.runtimeDirMode);
     this.#state = StateStore.open(options.stateDir);
     const onUnsaved = (error: unknown) => this.#onUnsaved(error);
-    this.#rulings = new Rulings({ state: this.#state, health: this.#health, onUnsaved });
+    this.#rulings = new Rulings({ state: this.#state, health: this.#health, log, onUnsaved });
     this.#views = new Views({
       options,
       descriptors: spareDescriptors(),
@@ -171,14 +171,8 @@ export class Daemon {
     });
     const pins = this.#rulings;
     this.#settle = new SettleWindow(options.reload, clock);
-    this.#refusals = new Refusals({
-      keeper: this.#rulings,
-      clock,
-      random: Math.random,
-      onDue: (sourceIds) => {
-        for (const sourceId of sourceIds) this.#settle.add({ sourceId, reason: 'retry' });
-      },
-    });
+    const onDue = (sourceIds: ReadonlySet<string>) => this.#settle.addAll(sourceIds, 'retry');
+    this.#refusals = new Refusals({ keeper: this.#rulings, clock, random: Math.random, onDue });
     const gate = new CommitGate({
       store: this.#store,
       validate,
@@ -328,12 +322,7 @@ export class Daemon {
     } catch (error) {
       this.#keeper.refuse(error);
     }
-    const { pin } = this.#rulings;
-    if (pin && pin.revision !== this.#store.current?.revision) {
-      const what = `revision ${pin.revision} was pinned and is not kept: the sources are served`;
-      this.#parts.log('error', 'pin_lost', what, { revision: pin.revision });
-      this.#rulings.pin = undefined;
-    }
+    this.#rulings.keepPinOf(this.#store.current?.revision);
     return this.#store.current !== undefined;
   }
 
@@ -405,14 +394,6 @@ export class Daemon {
     this.#happenings.tell({ kind: 'session', event, session, sinceCommitMs });
     this.#rollout.onSession(event, session);
     if (event.kind === 'ahead') void this.#reloader.outrun(event.revision);
-    this.#followVotes(event, session);
-  }
-
-  #followVotes(event: SessionEvent, session: Session): void {
-    if (event.kind === 'vote' && event.isLost) this.#voteless.add(session);
-    else if (!(event.kind === 'vote' || event.kind === 'left') || !this.#voteless.delete(session)) return;
-    const names = [...this.#voteless].map(({ name }) => name).slice(0, 10);
-    const what = `changes do not wait for ${names.join(', ')}: no answer to two verifications in time`;
-    this.#health.setDegraded('votes', names.length > 0 ? what : undefined);
+    this.#lostVotes.follow(event, session);
   }
 }

@@ -1,10 +1,12 @@
 import type { ExpectedProgram, Pin, Refusal } from '../model/snapshot.ts';
 import type { Health } from './health.ts';
+import type { Log } from './log.ts';
 import type { StateStore } from './state-store.ts';
 
 export interface RulingsParts {
   readonly state: StateStore;
   readonly health: Health;
+  readonly log: Log;
   readonly onUnsaved: (error: unknown) => void;
 }
 
@@ -39,6 +41,14 @@ export class Rulings {
     this.#save(() => {
       this.#parts.state.pin = pin;
     });
+  }
+
+  /** A pin is of no use when another revision is served: what was pinned is not kept. */
+  keepPinOf(revision: number | undefined): void {
+    if (!this.#pin || this.#pin.revision === revision) return;
+    const what = `revision ${this.#pin.revision} was pinned and is not kept: the sources are served`;
+    this.#parts.log('error', 'pin_lost', what, { revision: this.#pin.revision });
+    this.pin = undefined;
   }
 
   get refusals(): readonly Refusal[] {

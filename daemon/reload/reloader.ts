@@ -211,7 +211,7 @@ export class Reloader {
         );
         // What else the sources say was committed with it, or refused because of it, and is tried without it.
         const others = this.#layers.except(refusals.heldOf(this.#layers.partsOf(this.#layers.newest)));
-        if (this.#differ(others, this.#layers.accepted)) this.#hint(this.#layers.sourceIds, 'withdrawn');
+        if (this.#differ(others, this.#layers.accepted)) this.#parts.settle.addAll(this.#layers.sourceIds, 'withdrawn');
         return { kind: 'committed', snapshot };
       });
     });
@@ -401,13 +401,9 @@ export class Reloader {
 
   /** What is read after the deadline is no less true: it is looked at again when it comes. */
   #tooLate(error: unknown, loading: Promise<void>, sourceIds: ReadonlySet<string>): never {
-    const again = () => this.#hint(sourceIds, 'late');
+    const again = () => this.#parts.settle.addAll(sourceIds, 'late');
     if (error instanceof DaemonError && error.code === 'deadline_exceeded') loading.then(again, again);
     throw error;
-  }
-
-  #hint(sourceIds: ReadonlySet<string>, reason: string): void {
-    for (const sourceId of sourceIds) this.#parts.settle.add({ sourceId, reason });
   }
 
   #causeOf({ sourceIds }: Burst): Cause {

@@ -34,6 +34,11 @@ export class SettleWindow {
     this.#wake();
   }
 
+  /** A hint for each of these sources. */
+  addAll(sourceIds: Iterable<string>, reason: string): void {
+    for (const sourceId of sourceIds) this.add({ sourceId, reason });
+  }
+
   /** The bursts, until the signal aborts. */
   async *bursts(signal: AbortSignal): AsyncGenerator<Burst> {
     const wake = () => this.#wake();
