@@ -169,7 +169,6 @@ export class Daemon {
       onDone: (snapshot) => this.#keeper.save(snapshot),
       onWithdraw: (...withdrawal) => void this.#reloader.withdraw(...withdrawal),
     });
-    const pins = this.#rulings;
     this.#settle = new SettleWindow(options.reload, clock);
     const onDue = (sourceIds: ReadonlySet<string>) => this.#settle.addAll(sourceIds, 'retry');
     this.#refusals = new Refusals({ keeper: this.#rulings, clock, random: Math.random, onDue });
@@ -177,7 +176,7 @@ export class Daemon {
       store: this.#store,
       validate,
       tryOut: (...asked) => this.#views.tryOut(...asked),
-      pins,
+      pins: this.#rulings,
       refusals: this.#refusals,
       publisher: this.#rollout,
       maxSnapshotBytes: options.limits.snapshotSize,
@@ -190,7 +189,7 @@ export class Daemon {
       store: this.#store,
       gate,
       refusals: this.#refusals,
-      pins,
+      pins: this.#rulings,
       partsOf: async (revision) => this.#keeper.partsOf(revision, this.#store.kept),
       clock,
       deadlineMs: options.reload.deadlineMs,
@@ -210,7 +209,7 @@ export class Daemon {
       reload: (actor) => this.#reloader.reloadNow(new Set([gcp!.id]), actor, signal),
       answersTo: (revision) => this.#rollout.answersTo(revision, rotationWithinMs),
       store: this.#store,
-      pins,
+      pins: this.#rulings,
       log,
       signal,
     });
@@ -223,7 +222,7 @@ export class Daemon {
       health: this.#health,
       views: this.#views,
       rollout: this.#rollout,
-      pins,
+      pins: this.#rulings,
       refusals: this.#refusals,
       history: (limit) => this.#state.records(limit),
       kept: () => this.#keeper.revisions(this.#store.kept),
