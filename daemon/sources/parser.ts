@@ -1,14 +1,14 @@
 import { Worker } from 'node:worker_threads';
 import pLimit from 'p-limit';
 import type { DaemonErrorCode } from '../../schemas/errors.ts';
-import { deepFreeze, isObject, type JsonObject } from '../../schemas/json.ts';
-import { nest, type Path } from '../../schemas/paths.ts';
+import { deepFreeze, forbiddenKeys, isObject, type JsonObject } from '../../schemas/json.ts';
+import { formatPath, nest, type Path } from '../../schemas/paths.ts';
 import { DaemonError, type ErrorFacts } from '../model/errors.ts';
 import type { Format } from '../model/format.ts';
 import { decodeText } from './decode-text.ts';
 import { type EnvNaming, settingsOfEnv } from './parse-env.ts';
 import { parseEnvText } from './parse-env-text.ts';
-import { encrypted, type ParseRules, tooManyKeys } from './parse-rules.ts';
+import { encrypted, forbiddenKey, type ParseRules, tooManyKeys } from './parse-rules.ts';
 import { isCiphertext, parseText } from './parse-text.ts';
 
 /** Documents of more characters, or that look deeply nested, could hold up the event loop: a worker parses them. */
@@ -26,6 +26,8 @@ export interface ParseRequest {
  * comments. Throws `source_empty` and every other code about content.
  */
 export async function parseBytes(bytes: Uint8Array, request: ParseRequest): Promise<JsonObject | 'nothing'> {
+  // The last key may be the name of a file or of a secret, which anybody could have chosen.
+  if (request.at.some((key) => forbiddenKeys.has(key))) throw forbiddenKey(request.rules, formatPath(request.at));
   const text = decodeText(bytes, request.rules.subject);
   if (text.trim() === '') {
     throw new DaemonError('source_empty', 'is empty', {
