@@ -88,7 +88,11 @@ function parseInWorker(text: string, format: 'yaml' | 'json', rules: ParseRules)
   return atATime(() => {
     const resourceLimits = { maxOldGenerationSizeMb: workerMegabytes };
     const worker = new Worker(workerFile, { workerData: { text, format, rules }, resourceLimits });
-    const late = setTimeout(() => void worker.terminate(), workerMs).unref();
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      void worker.terminate();
+    }, workerMs).unref();
     return new Promise<JsonObject | undefined>((resolve, reject) => {
       worker.once('message', (reply: ParseReply) => {
         if ('settings' in reply) resolve(reply.settings);
@@ -97,15 +101,17 @@ function parseInWorker(text: string, format: 'yaml' | 'json', rules: ParseRules)
       worker.once('error', (error: NodeJS.ErrnoException) =>
         reject(error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? tooMuchToParse(rules) : error),
       );
-      // One that has answered is no error any more.
-      worker.once('exit', () => reject(tooMuchToParse(rules)));
-    }).finally(() => clearTimeout(late));
+      // After an answer this changes nothing.
+      worker.once('exit', () => reject(tooMuchToParse(rules, isLate)));
+    }).finally(() => clearTimeout(timer));
   });
 }
 
-function tooMuchToParse({ subject }: ParseRules): DaemonError {
+function tooMuchToParse({ subject }: ParseRules, isLate = false): DaemonError {
   const what = `takes more than ${workerMegabytes} MiB or ${workerMs / 1000} s to parse`;
-  return new DaemonError('source_too_large', what, { subject, mend: 'split the file, or write it simpler' });
+  const mend = 'split the file, or write it simpler';
+  // A slow machine may be the reason, so that it is worth another try.
+  return new DaemonError('source_too_large', what, { subject, mend, ...(isLate && { systemCode: 'ETIMEDOUT' }) });
 }
 
 function restore({ code, message, facts }: Exclude<ParseReply, { settings: unknown }>): DaemonError {
