@@ -18,11 +18,12 @@ function camelCase(part: string): string {
   return words.map((word, i) => (i === 0 ? word : word[0]!.toUpperCase() + word.slice(1))).join('');
 }
 
-/** Text as the wanted type; `undefined` when it does not convert exactly. */
+/** Text as the wanted type; `undefined` when it is no such value, or a number too large to be kept exactly. */
 export function convert(text: string, type: ScalarType): JsonValue | undefined {
   if (type === 'boolean') return text === 'true' ? true : text === 'false' ? false : undefined;
   if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)) return undefined;
   const number = Number(text);
-  if (!Number.isFinite(number) || (type === 'integer' && !Number.isInteger(number))) return undefined;
-  return number;
+  // The same rule as for numbers in files.
+  if (Number.isInteger(number)) return Number.isSafeInteger(number) ? number : undefined;
+  return Number.isFinite(number) && type === 'number' ? number : undefined;
 }

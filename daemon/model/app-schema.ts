@@ -1,19 +1,21 @@
 import type { ScalarType } from '../../schemas/environment.ts';
 import { isObject, type JsonObject, type JsonValue } from '../../schemas/json.ts';
-import { fromPointer } from '../../schemas/patch.ts';
-import { type Path, valueAt } from '../../schemas/paths.ts';
+import type { Path } from '../../schemas/paths.ts';
+import { SchemaReferences } from './schema-references.ts';
 
 /**
  * Reads an application's JSON Schema the other way round: what does it say of one path? It follows `properties`,
- * `patternProperties`, `additionalProperties`, `items`, the combining keywords and local `$ref`s. Nothing is validated
- * here.
+ * `patternProperties`, `additionalProperties`, `items`, the combining keywords and references within the document.
+ * Nothing is validated here.
  */
 export class AppSchema {
   readonly root: JsonObject;
+  readonly #references: SchemaReferences;
   readonly #memo = new Map<string, readonly JsonObject[]>();
 
   constructor(root: JsonObject) {
     this.root = root;
+    this.#references = new SchemaReferences(root);
   }
 
   /** `true` or `false` where the schema says so with `writeOnly` or `x-secret`, for the path or for what holds it. */
@@ -26,11 +28,21 @@ export class AppSchema {
     return undefined;
   }
 
-  /** The scalar type wanted at a path, when it is one that text does not already have. */
-  scalarType(path: Path): ScalarType | undefined {
-    const types = this.at(path).flatMap((schema) => schema.type ?? []) as JsonValue[];
-    if (types.includes('string')) return undefined;
-    return (['integer', 'number', 'boolean'] as const).find((type) => types.includes(type));
+  /**
+   * The scalar types that text is converted to at a path, in the order in which they are tried. None where any text is
+   * allowed, or where the schema names no such type.
+   */
+  scalarTypes(path: Path): readonly ScalarType[] {
+    const types = new Set(this.at(path).flatMap(typesOf));
+    if (types.has('string')) return [];
+    // Every integer is a number, and the validator has the last word.
+    if (types.has('number')) types.delete('integer');
+    return (['number', 'integer', 'boolean'] as const).filter((type) => types.has(type));
+  }
+
+  /** Whether `enum` or `const` lists this very text at a path. */
+  listsText(path: Path, text: string): boolean {
+    return this.at(path).some((schema) => listed(schema).includes(text));
   }
 
   /** The application's top-level parts. */
@@ -63,15 +75,27 @@ export class AppSchema {
     const inner: (JsonValue | undefined)[] = ['allOf', 'anyOf', 'oneOf'].flatMap((word) =>
       Array.isArray(schema[word]) ? (schema[word] as JsonValue[]) : [],
     );
-    inner.push(schema.if, schema.then, schema.else, this.#resolve(schema.$ref));
+    inner.push(schema.if, schema.then, schema.else);
+    if (isObject(schema.dependentSchemas)) inner.push(...Object.values(schema.dependentSchemas));
+    for (const ref of [schema.$ref, schema.$dynamicRef])
+      if (typeof ref === 'string') inner.push(this.#references.resolve(schema, ref));
     return [schema, ...inner.flatMap((part) => this.#expand(part, seen))];
   }
+}
 
-  #resolve(ref: JsonValue | undefined): JsonValue | undefined {
-    if (typeof ref !== 'string' || !ref.startsWith('#')) return undefined;
-    const path = fromPointer(decodeURIComponent(ref.slice(1)));
-    return path ? valueAt(this.root, path) : undefined;
-  }
+/** The types that a schema names itself; without `type`, those of the values that it lists. */
+function typesOf(schema: JsonObject): readonly JsonValue[] {
+  const { type } = schema;
+  if (type !== undefined) return Array.isArray(type) ? type : [type];
+  // A list of texts is not any text.
+  return listed(schema).flatMap((value) => {
+    if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'number';
+    return typeof value === 'boolean' ? 'boolean' : [];
+  });
+}
+
+function listed({ enum: values, const: value }: JsonObject): readonly JsonValue[] {
+  return [...(Array.isArray(values) ? values : []), ...(value === undefined ? [] : [value])];
 }
 
 function childSchemas(parent: JsonObject, key: string): JsonValue[] {

@@ -8,6 +8,7 @@ import type { Log } from '../ops/log.ts';
 import type { Options } from '../ops/options.ts';
 import type { Redaction } from '../ops/redaction.ts';
 import { createEnvSource } from './env-source.ts';
+import { FileCalls } from './file-calls.ts';
 import { FileSource } from './file-source.ts';
 import { GcpSource } from './gcp/gcp-source.ts';
 import type { Source } from './source.ts';
@@ -33,7 +34,8 @@ export function createSources(parts: SourceParts): Source[] {
   const { limits, fileModeCheck, reload } = options;
   const lookAgainMs = Math.max(reload.quietMs, 50);
   const times = { rescanMs: reload.rescanMs, lookAgainMs };
-  const plain = { limits, ...times, clock, log, onWatchHealth, ...(reader && { reader }) };
+  const calls = new FileCalls(clock);
+  const plain = { limits, ...times, clock, calls, log, onWatchHealth, ...(reader && { reader }) };
   const secret = { ...plain, modeCheck: fileModeCheck, onParsed: redaction.remember.bind(redaction) };
   const sources: Source[] = [];
   const marked = (part: string, settings: JsonObject) => redaction.remember(part, markedSecret(schema, settings));

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { systemCode } from '../model/errors.ts';
@@ -12,6 +13,8 @@ export interface Member {
   readonly root: FileOptions;
   /** The key below `at` under which a file of a folder of plain texts is served. */
   readonly key?: string;
+  /** Its name is not valid UTF-8, so that no path in a text leads to it. */
+  readonly isMisnamed?: boolean;
 }
 
 const extensions: Readonly<Record<string, Format>> = {
@@ -36,8 +39,13 @@ export function isSettingsFile(root: FileOptions, name: string): boolean {
 export async function listMembers(root: FileOptions): Promise<readonly Member[] | 'missing'> {
   try {
     if (!(await stat(root.path)).isDirectory()) return [{ path: root.path, name: root.name, root }];
-    const names = (await readdir(root.path)).filter((name) => isSettingsFile(root, name)).sort();
-    return names.map((name) => memberOf(root, name));
+    const entries = await readdir(root.path, { encoding: 'buffer' });
+    const members = entries.map((entry) => {
+      const member = memberOf(root, entry.toString());
+      return isUtf8(entry) ? member : { ...member, isMisnamed: true };
+    });
+    const byName = (a: Member, b: Member) => (a.path < b.path ? -1 : 1);
+    return members.filter(({ path }) => isSettingsFile(root, basename(path))).sort(byName);
   } catch (error) {
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return 'missing';
     throw error;

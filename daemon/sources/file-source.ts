@@ -11,12 +11,16 @@ import { type Clock, sleep } from '../ops/clock.ts';
 import type { FileModeCheck } from '../ops/environment.ts';
 import type { Log } from '../ops/log.ts';
 import type { FileOptions, Limits } from '../ops/options.ts';
+import { FileCalls } from './file-calls.ts';
 import {
   type FileRecord,
   inPhase,
+  isDanglingMember,
+  isNews,
   isUnreadable,
   mayPass,
   newProblem,
+  nextRetry,
   onlyComments,
   unforeseen,
 } from './file-record.ts';
@@ -43,6 +47,8 @@ export interface FileSourceParts {
   /** Pause before a file that looks half-written is looked at again. */
   readonly lookAgainMs: number;
   readonly clock: Clock;
+  /** Shared by all sources of files, because the threads are. */
+  readonly calls?: FileCalls;
   readonly log: Log;
   /** The source is watched in another way than before. */
   readonly onWatchHealth: () => void;
@@ -61,6 +67,7 @@ export class FileSource implements Source {
   watchHealth: WatchHealth = { mode: 'off' };
   heardAt: number | undefined;
   readonly #parts: FileSourceParts;
+  readonly #calls: FileCalls;
   readonly #records = new Map<string, FileRecord>();
   readonly #warned = new Set<string>();
   #dirty = new Set<string>();
@@ -75,6 +82,7 @@ export class FileSource implements Source {
     this.kind = parts.kind;
     this.describes = [...parts.roots.map(({ name }) => name), ...(parts.fixed ?? []).map(({ name }) => name)];
     this.#parts = parts;
+    this.#calls = parts.calls ?? new FileCalls(parts.clock);
   }
 
   get problem(): DaemonError | undefined {
@@ -92,7 +100,8 @@ export class FileSource implements Source {
     const before = new Map([...this.#records].map(([path, record]) => [path, { ...record }]));
     this.#acceptsGone = request.acceptGone;
     let examined = await this.#examine(dirty, request.fresh);
-    while (examined.some(({ problem }) => mayPass(problem)) && clock.monotonic() < until && !signal.aborted) {
+    const mayBeHalfDone = (record: FileRecord) => mayPass(record.problem) && isNews(record, before);
+    while (examined.some(mayBeHalfDone) && clock.monotonic() < until && !signal.aborted) {
       await sleep(clock, lookAgainMs, signal);
       examined = await this.#examine(dirty, false);
     }
@@ -125,6 +134,7 @@ export class FileSource implements Source {
       roots,
       rescanMs,
       clock,
+      calls: this.#calls,
       changedSince: () => this.#changedSince(),
       onHint: this.#hint,
       // What is already known to be dirty waits for its reload; hinting again would only put that off.
@@ -177,14 +187,16 @@ export class FileSource implements Source {
 
   /** The files that are there, and those that were. */
   async #membersOf(root: FileOptions): Promise<readonly Member[]> {
-    const listed = await listMembers(root).catch((): 'missing' => 'missing');
+    const list = this.#calls.run(root.path, root.path, () => listMembers(root));
+    const listed = await list.catch((): 'missing' => 'missing');
     const present: readonly Member[] = listed === 'missing' ? [{ path: root.path, name: root.name, root }] : listed;
     // Where the folder itself was missing, its own path stood for it.
-    if (!present.some(({ path }) => path === root.path)) this.#records.delete(root.path);
-    const known = this.#records
-      .values()
-      .filter(({ member }) => member.root === root && !present.some(({ path }) => path === member.path));
-    return [...present, ...known.map(({ member }) => member)];
+    const paths = new Set(present.map(({ path }) => path));
+    if (!paths.has(root.path)) this.#records.delete(root.path);
+    const gone = [...this.#records.values()].map(({ member }) => member);
+    const known = gone.filter(({ root: other, path }) => other === root && !paths.has(path));
+    for (const { path, isMisnamed } of known) if (isMisnamed) this.#records.delete(path);
+    return [...present, ...known.filter(({ isMisnamed }) => !isMisnamed)];
   }
 
   #recordOf(member: Member): FileRecord {
@@ -196,26 +208,35 @@ export class FileSource implements Source {
   }
 
   async #refresh(record: FileRecord, fresh: boolean): Promise<void> {
-    const { path } = record.member;
-    const version = await currentVersion(path);
-    if (version === record.version && !fresh && !isUnreadable(record.problem)) return;
+    const version = await this.#versionOf(record.member);
+    if (version === record.version && !fresh && !isUnreadable(record.problem) && !this.#isRetryDue(record)) return;
     record.version = version;
     try {
       await this.#read(record, fresh);
       delete record.problem;
+      delete record.retry;
     } catch (error) {
       // A failed reading must not hide behind an equal hash when the old content comes back.
       delete record.hash;
       const problem = inPhase(error instanceof DaemonError ? error : unforeseen(error, record.member.name), record);
-      // Nothing was learnt of the file, so it is as if it had not been read.
-      if (problem.code === 'internal') record.version = '';
       record.problem = problem.ofSource(this.id);
+      record.retry = nextRetry(record, this.#parts.clock.monotonic());
       if (problem.code === 'source_missing' && this.#mayBeMissing(record)) delete record.problem;
     }
   }
 
+  #isRetryDue({ retry }: FileRecord): boolean {
+    return retry !== undefined && this.#parts.clock.monotonic() >= retry.at;
+  }
+
+  #versionOf({ path, root, isMisnamed }: Member): Promise<string> {
+    if (isMisnamed) return Promise.resolve('misnamed');
+    return this.#calls.run(root.path, path, () => currentVersion(path)).catch(() => 'ETIMEDOUT');
+  }
+
   async #read(record: FileRecord, fresh: boolean): Promise<void> {
     const { member } = record;
+    if (member.isMisnamed) throw misnamed(member.name);
     const { limits, modeCheck, naming, onParsed, reader } = this.#parts;
     const rules = {
       name: member.name,
@@ -224,7 +245,7 @@ export class FileSource implements Source {
       ...(reader && { reader }),
       ...(member.path !== member.root.path && { root: member.root.path }),
     };
-    const file = await readFile(member.path, rules);
+    const file = await this.#calls.run(member.root.path, member.path, () => readFile(member.path, rules));
     this.#noticed(member.path, file);
     record.version = file.version;
     const contentHash = hash('sha256', file.bytes);
@@ -250,7 +271,9 @@ export class FileSource implements Source {
     if (!member) return undefined;
     const { limits } = this.#parts;
     const { at, format = formatOf(member.path) } = member.root;
-    const read = await readFile(member.path, { maxBytes: limits.fileSize, modeCheck: 'off' }).catch(() => undefined);
+    const rules = { maxBytes: limits.fileSize, modeCheck: 'off' } as const;
+    const reading = this.#calls.run(member.root.path, member.path, () => readFile(member.path, rules));
+    const read = await reading.catch(() => undefined);
     return read && format ? lineOfPath(read.bytes.toString(), format, path.slice(at.length)) : undefined;
   }
 
@@ -275,7 +298,8 @@ export class FileSource implements Source {
     const record = this.#records.get(path);
     if (!record?.hash) return;
     const rules = { maxBytes: this.#parts.limits.fileSize, modeCheck: 'off' } as const;
-    const read = await readFile(path, rules).catch(() => undefined);
+    const reading = this.#calls.run(record.member.root.path, path, () => readFile(path, rules));
+    const read = await reading.catch(() => undefined);
     if (!read || read.version !== record.version || hash('sha256', read.bytes) === record.hash) return;
     record.version = '';
     this.#hint('content', path);
@@ -286,8 +310,9 @@ export class FileSource implements Source {
   }
 
   /** A file that is gone may go when the operator said so, or when nothing is lost with it. */
-  #mayDrop({ member, settings, problem }: FileRecord): boolean {
-    if (problem?.code !== 'source_missing') return false;
+  #mayDrop(record: FileRecord): boolean {
+    const { member, settings, problem } = record;
+    if (problem?.code !== 'source_missing' || isDanglingMember(record)) return false;
     const isOfFolder = member.path !== member.root.path;
     if (this.#acceptsGone) return settings !== undefined && (isOfFolder || member.root.optional);
     if (!isOfFolder) return false;
@@ -316,28 +341,33 @@ export class FileSource implements Source {
 
   /** The paths that are not as they were last read. */
   async #changedSince(): Promise<readonly string[]> {
+    const before = [...this.#records.keys()];
     const members = (await Promise.all(this.#parts.roots.map((root) => this.#membersOf(root)))).flat();
     const changed = await Promise.all(
-      members.map(async ({ path }) => ((await this.#isChanged(path)) ? path : undefined)),
+      members.map(async (member) => ((await this.#isChanged(member)) ? member.path : undefined)),
     );
     this.#heard();
-    return changed.filter((path) => path !== undefined);
+    const forgotten = before.filter((path) => !this.#records.has(path));
+    return [...changed.filter((path) => path !== undefined), ...forgotten];
   }
 
   #heard(): void {
     if (!this.problem) this.heardAt = this.#parts.clock.wall();
   }
 
-  async #isChanged(path: string): Promise<boolean> {
-    const record = this.#records.get(path);
-    if (record === undefined || (await currentVersion(path)) !== record.version) return true;
+  async #isChanged(member: Member): Promise<boolean> {
+    const record = this.#records.get(member.path);
+    if (record === undefined || (await this.#versionOf(member)) !== record.version) return true;
+    if (this.#isRetryDue(record)) return true;
     // Being allowed to read again need not show in the file's own times.
-    return (
-      isUnreadable(record.problem) &&
-      (await access(path, constants.R_OK).then(
-        () => true,
-        () => false,
-      ))
+    return isUnreadable(record.problem) && (await this.#isAllowed(member));
+  }
+
+  async #isAllowed({ root, path }: Member): Promise<boolean> {
+    const asking = this.#calls.run(root.path, path, () => access(path, constants.R_OK));
+    return asking.then(
+      () => true,
+      () => false,
     );
   }
 
@@ -353,4 +383,8 @@ export class FileSource implements Source {
     if (health.mode === 'watching' && was === 'polling')
       log('info', 'watch_recovered', `watching ${this.id} again`, facts);
   }
+}
+
+function misnamed(subject: string): DaemonError {
+  return new DaemonError('source_encoding', 'has a name that is not valid UTF-8', { subject, mend: 'rename it' });
 }

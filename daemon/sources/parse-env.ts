@@ -42,13 +42,16 @@ function pathFor(name: string, { prefix, map = {} }: EnvNaming, subject: string)
 }
 
 function valueFor(name: string, text: string, path: Path, { schema }: EnvNaming, subject: string): JsonValue {
-  const type = schema?.scalarType(path);
-  const value = type ? convert(text, type) : text;
+  const types = schema?.scalarTypes(path) ?? [];
+  if (types.length === 0 || schema?.listsText(path, text)) return text;
+  const value = types.map((type) => convert(text, type)).find((converted) => converted !== undefined);
   if (value !== undefined) return value;
-  throw new DaemonError('source_not_convertible', `${name} is not a ${type}`, {
+  const wanted = types.join(' or ');
+  const range = types[0] === 'boolean' ? 'true or false' : `a ${wanted} from -9007199254740991 to 9007199254740991`;
+  throw new DaemonError('source_not_convertible', `${name} is not a ${wanted}`, {
     subject,
     path: formatPath(path),
-    mend: `the schema wants a ${type}`,
+    mend: `the schema wants ${range}`,
   });
 }
 

@@ -31,6 +31,7 @@ export function parseYamlText(text: string, rules: ParseRules): JsonValue | unde
     // Without it `!!timestamp`, `!!set`, `!!omap` and `!!binary` would be things that JSON does not know.
     resolveKnownTags: false,
     merge: true,
+    keepSourceTokens: true,
     lineCounter,
   } as const;
   const document = parseDocument(text, options);
@@ -98,10 +99,15 @@ function checkNodes(document: Document.Parsed, rules: ParseRules, lines: LineCou
 
 function checkMap(map: YAMLMap, rules: ParseRules, lines: LineCounter): void {
   const seen = new Set<string>();
-  for (const { key } of map.items) {
+  for (const { key, value, srcToken } of map.items) {
     if (!isScalar(key)) continue;
     const name = String(key.value);
     const { line } = lines.linePos(key.range?.[0] ?? 0);
+    // The parser drops a list below `? key` that has no `:` before it, and reports nothing.
+    if (srcToken?.value && !value) {
+      const facts = { subject: rules.subject, line, path: name, mend: 'write key: value' };
+      throw new DaemonError('source_malformed', 'something follows this key without a colon', facts);
+    }
     if (forbiddenKeys.has(name)) throw forbiddenKey(rules, name, line);
     if (seen.has(name) && name !== '<<') {
       const facts = { subject: rules.subject, line, path: name, mend: 'keep one of them' };

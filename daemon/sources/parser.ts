@@ -1,14 +1,14 @@
 import { Worker } from 'node:worker_threads';
 import pLimit from 'p-limit';
 import type { DaemonErrorCode } from '../../schemas/errors.ts';
-import { deepFreeze, isObject, type JsonObject } from '../../schemas/json.ts';
-import { nest, type Path } from '../../schemas/paths.ts';
+import { deepFreeze, forbiddenKeys, isObject, type JsonObject } from '../../schemas/json.ts';
+import { formatPath, nest, type Path } from '../../schemas/paths.ts';
 import { DaemonError, type ErrorFacts } from '../model/errors.ts';
 import type { Format } from '../model/format.ts';
 import { decodeText } from './decode-text.ts';
 import { type EnvNaming, settingsOfEnv } from './parse-env.ts';
 import { parseEnvText } from './parse-env-text.ts';
-import { encrypted, type ParseRules, tooManyKeys } from './parse-rules.ts';
+import { encrypted, forbiddenKey, type ParseRules, tooManyKeys } from './parse-rules.ts';
 import { isCiphertext, parseText } from './parse-text.ts';
 
 /** Documents of more characters, or that look deeply nested, could hold up the event loop: a worker parses them. */
@@ -26,6 +26,8 @@ export interface ParseRequest {
  * comments. Throws `source_empty` and every other code about content.
  */
 export async function parseBytes(bytes: Uint8Array, request: ParseRequest): Promise<JsonObject | 'nothing'> {
+  // The last key may be the name of a file or of a secret, which anybody could have chosen.
+  if (request.at.some((key) => forbiddenKeys.has(key))) throw forbiddenKey(request.rules, formatPath(request.at));
   const text = decodeText(bytes, request.rules.subject);
   if (text.trim() === '') {
     throw new DaemonError('source_empty', 'is empty', {
@@ -86,7 +88,11 @@ function parseInWorker(text: string, format: 'yaml' | 'json', rules: ParseRules)
   return atATime(() => {
     const resourceLimits = { maxOldGenerationSizeMb: workerMegabytes };
     const worker = new Worker(workerFile, { workerData: { text, format, rules }, resourceLimits });
-    const late = setTimeout(() => void worker.terminate(), workerMs).unref();
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      void worker.terminate();
+    }, workerMs).unref();
     return new Promise<JsonObject | undefined>((resolve, reject) => {
       worker.once('message', (reply: ParseReply) => {
         if ('settings' in reply) resolve(reply.settings);
@@ -95,15 +101,17 @@ function parseInWorker(text: string, format: 'yaml' | 'json', rules: ParseRules)
       worker.once('error', (error: NodeJS.ErrnoException) =>
         reject(error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? tooMuchToParse(rules) : error),
       );
-      // One that has answered is no error any more.
-      worker.once('exit', () => reject(tooMuchToParse(rules)));
-    }).finally(() => clearTimeout(late));
+      // After an answer this changes nothing.
+      worker.once('exit', () => reject(tooMuchToParse(rules, isLate)));
+    }).finally(() => clearTimeout(timer));
   });
 }
 
-function tooMuchToParse({ subject }: ParseRules): DaemonError {
+function tooMuchToParse({ subject }: ParseRules, isLate = false): DaemonError {
   const what = `takes more than ${workerMegabytes} MiB or ${workerMs / 1000} s to parse`;
-  return new DaemonError('source_too_large', what, { subject, mend: 'split the file, or write it simpler' });
+  const mend = 'split the file, or write it simpler';
+  // A slow machine may be the reason, so that it is worth another try.
+  return new DaemonError('source_too_large', what, { subject, mend, ...(isLate && { systemCode: 'ETIMEDOUT' }) });
 }
 
 function restore({ code, message, facts }: Exclude<ParseReply, { settings: unknown }>): DaemonError {

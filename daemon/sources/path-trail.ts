@@ -1,4 +1,4 @@
-import { lstat, readlink, stat } from 'node:fs/promises';
+import { lstat, readlink, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join, sep } from 'node:path';
 import { systemCode } from '../model/errors.ts';
 
@@ -73,5 +73,17 @@ export async function folderIdentity(path: string): Promise<string> {
     return `${dev}:${ino}:${birthtimeNs}`;
   } catch (error) {
     return systemCode(error) ?? 'unknown';
+  }
+}
+
+// File systems on which changes made elsewhere give no event here: statfs(2), and linux/magic.h.
+const eventlessTypes = new Set([0x6969, 0xff534d42, 0xfe534d42, 0x517b, 0x01021997, 0x65735546, 0x794c7630]);
+
+/** Whether a folder's file system, such as NFS, gives no event for changes that are made elsewhere. */
+export async function isEventless(path: string): Promise<boolean> {
+  try {
+    return eventlessTypes.has((await statfs(path)).type);
+  } catch {
+    return false;
   }
 }

@@ -1,17 +1,9 @@
-import { statfs } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { type FSWatcher, watch } from 'chokidar';
 import { systemCode } from '../model/errors.ts';
-import type { Clock } from '../ops/clock.ts';
-import { folderIdentity } from './path-trail.ts';
+import { type Clock, sleep } from '../ops/clock.ts';
 import type { WatchHealth } from './source.ts';
-
-/** What to watch in one real folder. */
-export interface WatchedFolder {
-  readonly names: Set<string>;
-  /** Names that matter besides {@link names}. */
-  accepts?: (name: string) => boolean;
-}
+import { identities, matters, type WatchedFolder } from './watched-folder.ts';
 
 /** What a source looks at now, and which of its files are not as it last read them. */
 export interface Survey {
@@ -19,6 +11,8 @@ export interface Survey {
   readonly changed: readonly string[];
   /** Why a folder that has to be watched cannot be. */
   readonly blocked?: string;
+  /** The reason is a file system that does not answer: looking for more there would hang. */
+  readonly isPartial?: boolean;
 }
 
 export interface PathWatcherParts {
@@ -38,6 +32,7 @@ const afterBurstMs = 100;
 /** A tick this late means that the loop was held up and that events may have been lost. */
 const blockedMs = 100;
 const longestBackoffMs = 60_000;
+const closeWithinMs = 1_000;
 
 /**
  * Watches the folders in which a source's files are looked up, never the files: editors and Kubernetes replace them.
@@ -66,7 +61,9 @@ export class PathWatcher implements AsyncDisposable {
   /** Resolves when the watch is armed. A watch that cannot be set up polls instead, and says so. */
   static async arm(parts: PathWatcherParts): Promise<PathWatcher> {
     const watcher = new PathWatcher(parts);
-    await watcher.#build(await parts.survey());
+    const survey = await parts.survey();
+    if (survey.isPartial) watcher.#poll(survey);
+    else await watcher.#build(survey);
     watcher.#tick(parts.clock.monotonic() + tickMs);
     return watcher;
   }
@@ -76,14 +73,19 @@ export class PathWatcher implements AsyncDisposable {
     this.#stopTick();
     this.#stopAfterBurst();
     await this.#checking;
-    await this.#watcher?.close();
+    await this.#close(this.#watcher);
+  }
+
+  /** Chokidar waits for its own looks, and one into a dead mount does not end. */
+  async #close(watcher: FSWatcher | undefined): Promise<void> {
+    await Promise.race([watcher?.close(), sleep(this.#parts.clock, closeWithinMs)]);
   }
 
   async #build(survey: Survey): Promise<void> {
     const { folders } = survey;
     const old = this.#watcher;
-    this.#built = await identities(folders);
-    this.#isEventless = (await Promise.all([...folders.keys()].map(isEventless))).includes(true);
+    this.#built = identities(folders);
+    this.#isEventless = folders.values().some((folder) => folder.isEventless);
     this.#blocked = blockedBy(survey);
     let problem: string | undefined;
     const watcher = watch([...folders.keys()], {
@@ -107,7 +109,7 @@ export class PathWatcher implements AsyncDisposable {
     this.#watcher = watcher;
     // Not `once` of node:events: it would take an error for the end, and `ready` comes after errors too.
     await new Promise<void>((resolve) => watcher.once('ready', resolve));
-    await old?.close();
+    await this.#close(old);
     if (problem === undefined) this.#armed();
   }
 
@@ -130,6 +132,14 @@ export class PathWatcher implements AsyncDisposable {
     this.#parts.onHealth(this.#blocked ? { mode: 'polling', problem: this.#blocked } : { mode: 'watching' });
   }
 
+  /** Leaves the watch as it is: a new one would look into the folders above, and hang there. */
+  #poll(survey: Survey): void {
+    const problem = blockedBy(survey);
+    if (problem === this.#blocked || problem === undefined) return;
+    this.#blocked = problem;
+    this.#parts.onHealth({ mode: 'polling', problem });
+  }
+
   #tick(dueAt: number): void {
     const { clock, rescanMs } = this.#parts;
     this.#stopTick = clock.after(dueAt - clock.monotonic(), () => {
@@ -150,7 +160,8 @@ export class PathWatcher implements AsyncDisposable {
     if (this.#closed) return;
     const survey = await this.#parts.survey();
     if (this.#closed) return;
-    if (await this.#isOutdated(survey)) {
+    if (survey.isPartial) this.#poll(survey);
+    else if (this.#isOutdated(survey)) {
       await this.#build(survey);
       // What happened between the survey and the new watch has given no event.
       this.#parts.onFinding('watch-rebuilt');
@@ -158,10 +169,10 @@ export class PathWatcher implements AsyncDisposable {
     for (const path of survey.changed) this.#parts.onFinding(reason, path);
   }
 
-  async #isOutdated(survey: Survey): Promise<boolean> {
+  #isOutdated(survey: Survey): boolean {
     if (this.#failures > 0) return this.#parts.clock.monotonic() >= this.#rebuildAt;
     if (blockedBy(survey) !== this.#blocked) return true;
-    const now = await identities(survey.folders);
+    const now = identities(survey.folders);
     return now.size !== this.#built.size || [...now].some(([folder, identity]) => this.#built.get(folder) !== identity);
   }
 }
@@ -169,30 +180,4 @@ export class PathWatcher implements AsyncDisposable {
 /** Why events cannot tell of every change; `undefined` where they can. */
 function blockedBy({ folders, blocked }: Survey): string | undefined {
   return blocked ?? (folders.size === 0 ? 'there is no folder to watch' : undefined);
-}
-
-/** Each folder with its identity and the names that matter in it. */
-async function identities(folders: ReadonlyMap<string, WatchedFolder>): Promise<Map<string, string>> {
-  const entries = [...folders].map(async ([folder, { names }]) => {
-    return [folder, `${await folderIdentity(folder)} ${[...names].sort().join('/')}`] as const;
-  });
-  return new Map(await Promise.all(entries));
-}
-
-function matters(folders: ReadonlyMap<string, WatchedFolder>, path: string): boolean {
-  if (folders.has(path)) return true;
-  const folder = folders.get(dirname(path));
-  const name = basename(path);
-  return folder !== undefined && (folder.names.has(name) || folder.accepts?.(name) === true);
-}
-
-// File systems on which changes made elsewhere give no event here: statfs(2), and linux/magic.h.
-const eventlessTypes = new Set([0x6969, 0xff534d42, 0xfe534d42, 0x517b, 0x01021997, 0x65735546, 0x794c7630]);
-
-async function isEventless(folder: string): Promise<boolean> {
-  try {
-    return eventlessTypes.has((await statfs(folder)).type);
-  } catch {
-    return false;
-  }
 }

@@ -31,14 +31,23 @@ export function fileVersion({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): 
   return `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`;
 }
 
-/** The version of the file that a path leads to now; the error's code when there is none. */
+/** The version of the file that a path leads to now; when there is none the error's code, and the link's own version. */
 export async function currentVersion(path: string): Promise<string> {
   try {
     return fileVersion(await stat(path, { bigint: true }));
   } catch (error) {
-    return systemCode(error) ?? 'unknown';
+    const code = systemCode(error) ?? 'unknown';
+    const link = missing.has(code) ? await lstat(path, { bigint: true }).catch(() => undefined) : undefined;
+    return link ? `${code} ${fileVersion(link)}` : code;
   }
 }
+
+/** Whether {@link currentVersion} found a link that leads to no file. */
+export function isDangling(version: string): boolean {
+  return missing.has(version.split(' ')[0]!) && version.includes(' ');
+}
+
+const missing = new Set(['ENOENT', 'ENOTDIR']);
 
 /** Times that a file may change while it is read before that is told as an error. */
 const maxTries = 5;
@@ -143,7 +152,7 @@ function staleMount(subject: string): DaemonError {
 function explain(error: unknown, path: string, name: string): unknown {
   const code = systemCode(error);
   if (error instanceof DaemonError || code === undefined) return error;
-  if (code === 'ENOENT' || code === 'ENOTDIR')
+  if (missing.has(code))
     return new DaemonError('source_missing', 'is missing', {
       subject: name,
       mend: 'put it back, or run `hotconf reload` to accept that it is gone',

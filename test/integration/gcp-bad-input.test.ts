@@ -116,6 +116,20 @@ describe('bad input from Google', () => {
     ).deep.equal([google().name('key')]);
   });
 
+  it('a discovered secret whose id is a forbidden key: is refused by name, and the others are served', async () => {
+    const labels = { app: 'x' };
+    google().secret('key', ['found'], { labels });
+    await start({ discover: { filter: 'labels.app=x', at: 'extra' } });
+    const config = await test().connect();
+    for (const id of ['constructor', '__proto__']) google().secret(id, ['canary'], { labels });
+    await until('it is reported', () => source().problem?.code === 'source_forbidden_key');
+    expect(source().problem!.message).contain('extra.').contain('keys named __proto__').not.contain('canary');
+    google().secret('other', ['second'], { labels });
+    const extra = () => (config.settings as unknown as { extra: object }).extra;
+    await until('the others are served', () => 'other' in extra());
+    expect(Object.getOwnPropertyNames(extra())).have.members(['key', 'other']);
+  });
+
   it('is found by `validate` of a running daemon and by `hotconf validate`, which change nothing', async () => {
     google().secret('key', ['{"key": "one"}']);
     await start({ secrets: [{ secret: 'key', at: 'llm', format: 'json' }] });

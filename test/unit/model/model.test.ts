@@ -96,11 +96,94 @@ describe("an application's schema, read by path", () => {
     patternProperties: { '^on': { type: 'boolean' } },
   });
 
-  it('tells the scalar type, and prefers text where both are allowed', () => {
-    expect(schema.scalarType(['a'])).equal('integer');
-    expect(schema.scalarType(['s'])).equal(undefined);
-    expect(schema.scalarType(['onX'])).equal('boolean');
-    expect(schema.scalarType(['no', 'where'])).equal(undefined);
+  it('names the scalar types, and prefers text where both are allowed', () => {
+    expect(schema.scalarTypes(['a'])).deep.equal(['integer']);
+    expect(schema.scalarTypes(['s'])).deep.equal([]);
+    expect(schema.scalarTypes(['onX'])).deep.equal(['boolean']);
+    expect(schema.scalarTypes(['no', 'where'])).deep.equal([]);
+  });
+
+  it('follows references to anchors, to addresses and into lists, and ignores those that lead nowhere', () => {
+    const referring = new AppSchema({
+      $id: 'https://example.com/app.json',
+      properties: {
+        anchor: { $ref: '#port' },
+        dynamic: { $dynamicRef: '#port' },
+        whole: { $ref: 'https://example.com/app.json#/$defs/port' },
+        other: { $ref: 'parts/on.json' },
+        inOther: { $ref: 'parts/on.json#/$defs/inner' },
+        anchorInOther: { $ref: 'parts/on.json#text' },
+        listed: { $ref: '#/$defs/list/anyOf/1' },
+        escaped: { $ref: '#/$defs/a~1b%20c' },
+        nowhere: { $ref: 'https://example.com/none.json' },
+        broken: { $ref: '#/%' },
+        $id: { type: 'integer' },
+        enum: { $ref: '#port' },
+      },
+      $defs: {
+        port: { $anchor: 'port', $dynamicAnchor: 'port', type: 'integer' },
+        on: {
+          $id: 'parts/on.json',
+          type: 'boolean',
+          $defs: { inner: { type: 'number' }, text: { $anchor: 'text', writeOnly: true } },
+        },
+        list: { anyOf: [{ type: 'string' }, { type: 'boolean' }] },
+        'a/b c': { type: 'number' },
+        data: { const: { $anchor: 'port', type: 'string' } },
+      },
+    });
+    const types = Object.keys(referring.root.properties as JsonObject).map((key) => [
+      key,
+      referring.scalarTypes([key])[0],
+    ]);
+    expect(Object.fromEntries(types)).deep.equal({
+      anchor: 'integer',
+      dynamic: 'integer',
+      whole: 'integer',
+      other: 'boolean',
+      inOther: 'number',
+      anchorInOther: undefined,
+      listed: 'boolean',
+      escaped: 'number',
+      nowhere: undefined,
+      broken: undefined,
+      $id: 'integer',
+      enum: 'integer',
+    });
+    expect(referring.secrecy(['anchorInOther'])).equal(true);
+    const older = new AppSchema({
+      properties: { a: { $ref: '#old' } },
+      definitions: { x: { $id: '#old', type: 'number' } },
+    });
+    expect(older.scalarTypes(['a'])).deep.equal(['number']);
+  });
+
+  it('takes the types of listed values where no type is named, and a number for what is either', () => {
+    const listing = new AppSchema({
+      properties: {
+        levels: { enum: [1, 2] },
+        exact: { const: 5 },
+        half: { enum: [0.5, 1] },
+        on: { const: true },
+        size: { enum: ['auto', 1] },
+        both: { anyOf: [{ type: 'integer' }, { type: 'number' }] },
+        flag: { anyOf: [{ type: 'boolean' }, { type: 'integer' }] },
+        named: { type: 'string', enum: ['1'] },
+      },
+    });
+    const types = Object.keys(listing.root.properties as JsonObject).map((key) => [key, listing.scalarTypes([key])]);
+    expect(Object.fromEntries(types)).deep.equal({
+      levels: ['integer'],
+      exact: ['integer'],
+      half: ['number'],
+      on: ['boolean'],
+      size: ['integer'],
+      both: ['number'],
+      flag: ['integer', 'boolean'],
+      named: [],
+    });
+    expect(listing.listsText(['size'], 'auto')).equal(true);
+    expect(listing.listsText(['size'], '1')).equal(false);
   });
 
   it('is not caught by a reference to itself', () => expect(schema.at(['loop'])).length(1));

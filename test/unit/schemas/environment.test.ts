@@ -25,6 +25,10 @@ describe('names and values of an environment', () => {
     for (const text of ['', ' 1', '1 ', '0x10', '1,5', 'NaN', 'Infinity', '1e999', 'one'])
       expect(convert(text, 'number'), text).equal(undefined);
     expect(convert('1.5', 'integer')).equal(undefined);
+    // A number that came out as another one would be a value that nobody wrote.
+    for (const text of ['9007199254740993', '12345678901234567890', '-9007199254740992', '1e300'])
+      for (const type of ['integer', 'number'] as const) expect(convert(text, type), text).equal(undefined);
+    expect(convert('9007199254740991', 'integer')).equal(Number.MAX_SAFE_INTEGER);
     for (const text of ['TRUE', 'yes', '1', '']) expect(convert(text, 'boolean'), text).equal(undefined);
   });
 });

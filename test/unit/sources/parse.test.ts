@@ -103,6 +103,14 @@ describe('parsing files', () => {
     });
   });
 
+  it('refuses to mount anything below a forbidden key', async () => {
+    for (const key of ['__proto__', 'constructor', 'prototype']) {
+      const error = await bytes('secret', 'text', ['secrets', key]).catch((reason) => reason);
+      expect(error, key).include({ code: 'source_forbidden_key' });
+      expect(error.message).contain(`f.yaml: secrets.${key}: keys named`);
+    }
+  });
+
   it('refuses what SOPS has encrypted, in every format', async () => {
     const cipher = 'ENC[AES256_GCM,data:Zm9v,iv:YQ==,tag:Yg==,type:str]';
     for (const [text, format] of [
@@ -218,5 +226,20 @@ describe('parsing .env files', () => {
       'another variable stands for this path',
     );
     expect(() => settingsOfEnv({ APP_CONSTRUCTOR: '1' }, naming, 'f')).throw('forbidden key');
+  });
+
+  it('tries each type that the schema allows, and keeps a text that it lists', () => {
+    const schema = new AppSchema({
+      properties: { size: { enum: ['auto', 1] }, flag: { type: ['boolean', 'integer'] } },
+    });
+    const of = (name: string, text: string) => settingsOfEnv({ [name]: text }, { schema }, 'f');
+    expect(of('SIZE', 'auto')).deep.equal({ size: 'auto' });
+    expect(of('SIZE', '1')).deep.equal({ size: 1 });
+    expect(of('FLAG', 'true')).deep.equal({ flag: true });
+    expect(of('FLAG', '7')).deep.equal({ flag: 7 });
+    expect(() => of('FLAG', 'hunter22'))
+      .throw('FLAG is not a integer or boolean')
+      .with.property('message')
+      .not.contain('hunter22');
   });
 });
