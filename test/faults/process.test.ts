@@ -355,5 +355,7 @@ describe('faults of the daemon as a process', () => {
     );
     expect(state).include({ kind: 'degraded' });
     expect(state.reasons[0]).match(/polled: ENOSPC/);
+    const { stdout } = await hotconf(['doctor', '--config', scratch().path('hotconf.yaml')]);
+    expect(stdout).match(/^WARN {2}watch: .*files:\.\/secrets: polling, .*ENOSPC/m);
   });
 });
