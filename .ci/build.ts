@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 
@@ -29,4 +29,3 @@ cpSync(join(root, 'LICENSE'), join(root, 'client/LICENSE'));
 const daemon = ['daemon/main.ts', 'daemon/sources/parse-worker.ts'];
 const places = ['--outbase=.', '--outdir=dist', '--chunk-names=daemon/[name]-[hash]'];
 run('esbuild', ...daemon, ...bundled, '--splitting', '--target=node22', '--format=esm', ...places);
-chmodSync(join(root, 'dist/daemon/main.js'), 0o755);

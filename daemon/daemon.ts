@@ -371,11 +371,13 @@ export class Daemon {
     const record = this.#history.cleaned(given);
     const { environment } = options;
     const { secretsLoaded } = this.#store;
+    const said = outcome.kind === 'rejected' ? outcome.error.message : undefined;
+    const [staleSource] = [...this.#reloader.problems()].find(([, { message }]) => message === said) ?? [];
+    const stale = this.#store.current && staleSource && { stale: true, sourceId: staleSource };
     for (const { level, event, message, fields } of describeReloadEnd(record, outcome))
-      log(level, event, message, { ...fields, environment, secretsLoaded });
+      log(level, event, message, { ...fields, ...stale, environment, secretsLoaded });
     if (this.#history.add(record)) this.#health.setDegraded('state', undefined);
     this.#happenings.tell({ kind: 'reload', record, outcome });
-    const said = outcome.kind === 'rejected' ? outcome.error.message : undefined;
     // Before the first snapshot nothing keeps anything.
     if (this.#store.current) this.#health.setProblems(this.#reloader.problems(), said);
   }

@@ -14,7 +14,7 @@ const permissions = {
 export async function checkGoogle(gcp: GcpOptions): Promise<Finding[]> {
   const { SecretManagerClient } = await import('../sources/gcp/secret-manager-client.ts');
   const { secretManager: endpoint } = gcp.endpoints;
-  const credentials = await checkCredentials(endpoint?.isLoopback === true);
+  const credentials = await checkCredentials(gcp.project, endpoint?.isLoopback === true);
   // Without them nothing else can be asked.
   if (credentials.verdict === 'fail') return [credentials];
   const client = new SecretManagerClient({ project: gcp.project, ...(endpoint && { endpoint }) });
@@ -27,11 +27,11 @@ export async function checkGoogle(gcp: GcpOptions): Promise<Finding[]> {
   }
 }
 
-async function checkCredentials(isLoopback: boolean): Promise<Finding> {
+async function checkCredentials(project: string, isLoopback: boolean): Promise<Finding> {
   if (isLoopback) return ok('credentials', 'none needed for a loopback endpoint');
   const { GoogleCredentials } = await import('../sources/gcp/google-credentials.ts');
   try {
-    await new GoogleCredentials().ready();
+    await new GoogleCredentials({ project }).ready();
     return ok('credentials', 'they are at hand');
   } catch (error) {
     return failed('credentials', error);

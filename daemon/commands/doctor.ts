@@ -37,7 +37,7 @@ async function examine(shared: SharedOptions, io: Io): Promise<Finding[]> {
     ...checkFolders(options, io.env, user),
     ...(await checkSettings(options, io)),
     ...(gcp ? await (await import('../checkup/check-google.ts')).checkGoogle(gcp) : []),
-    await checkDaemon(shared, io),
+    ...(await checkDaemon(shared, io)),
   ];
 }
 
@@ -61,17 +61,26 @@ async function checkSettings(options: Options, { env }: Io): Promise<Finding[]> 
   }
 }
 
-async function checkDaemon(shared: SharedOptions, io: Io): Promise<Finding> {
+async function checkDaemon(shared: SharedOptions, io: Io): Promise<Finding[]> {
   try {
     const { body } = await askDaemon<ReturnType<Reports['health']>>(shared, io, '/healthz');
-    return body.status === 'ready'
-      ? ok('daemon', `serves revision ${body.revision}`)
-      : warn('daemon', `is ${body.status}: ${body.reasons.join(', ')}`, 'see `hotconf status`');
+    if (body.status === 'ready') return [ok('daemon', `serves revision ${body.revision}`)];
+    const problem = warn('daemon', `is ${body.status}: ${body.reasons.join(', ')}`, 'see `hotconf status`');
+    return [...(body.reasons.includes('watch') ? await checkWatches(shared, io) : []), problem];
   } catch (error) {
     if (error instanceof DaemonError && error.code === 'refused')
-      return warn('daemon', 'serves nothing yet', 'see its log');
-    return failed('daemon', error, 'warn');
+      return [warn('daemon', 'serves nothing yet', 'see its log')];
+    return [failed('daemon', error, 'warn')];
   }
+}
+
+/** Which sources no event reaches, and why. */
+async function checkWatches(shared: SharedOptions, io: Io): Promise<Finding[]> {
+  const { body } = await askDaemon<ReturnType<Reports['status']>>(shared, io, '/admin/status');
+  const polled = body.sources.filter(({ watch }) => watch === 'polling').map(({ id }) => id);
+  if (polled.length === 0) return [];
+  const what = `${polled.join(', ')}: polling, so a change is found by the rescan only (${body.state.reasons.join('; ')})`;
+  return [warn('watch', what, 'fix the reason given; `hotconf status` shows `watching` then')];
 }
 
 const signs = { ok: 'ok  ', warn: 'WARN', fail: 'FAIL' };

@@ -1,9 +1,7 @@
-import { isatty } from 'node:tty';
 import type { Daemon } from '../daemon.ts';
+import { systemClock } from '../ops/clock.ts';
 import type { Log } from '../ops/log.ts';
-
-/** Standard input, output and error. */
-const streams = [0, 1, 2];
+import { TerminalMonitor } from './terminal.ts';
 
 /**
  * Resolves with the reason to stop: SIGTERM, SIGINT, or that the terminal it was started on has hung up. A second one ends
@@ -19,12 +17,10 @@ export function untilStopped(daemon: Daemon, log: Log): Promise<string> {
         process.on(second, () => process.exit(second === 'SIGTERM' ? 143 : 130));
     });
   }
-  const terminals = streams.filter((stream) => isatty(stream));
   const reload = coalesced(() => daemon.reload({ cause: 'signal' }), log);
+  const terminal = new TerminalMonitor(systemClock, () => resolve('the terminal has hung up'));
   process.on('SIGHUP', () => {
-    // A terminal that has hung up is none any more; nobody could end by it what was started on it.
-    if (terminals.length > 0 && !terminals.some((stream) => isatty(stream))) resolve('the terminal has hung up');
-    else reload();
+    if (!terminal.signalled()) reload();
   });
   return promise;
 }

@@ -45,7 +45,7 @@ async function run(shared: SharedOptions, io: Io): Promise<number> {
   if (snapshot) {
     const { revision, epoch } = snapshot;
     log('info', 'daemon_ready', `serving revision ${revision}`, { ...readyFacts(options), revision, epoch });
-    log('debug', 'daemon_places', 'where it watches and where it serves', placesOf(options, daemon));
+    log('debug', 'daemon_places', 'what it reads and where it serves', placesOf(options, daemon));
     if (format === 'text' || options.profile === 'development')
       io.stderr.write(welcomeScreen(options, daemon.reports.summary()));
   }
@@ -64,7 +64,7 @@ function readyFacts({ environment, hotReload, file }: Options) {
 
 function placesOf(options: Options, daemon: Daemon) {
   return {
-    watching: daemon.reports.summary().sources.flatMap(({ reads }) => reads),
+    [options.hotReload ? 'watching' : 'reading']: daemon.reports.summary().sources.flatMap(({ reads }) => reads),
     sockets: {
       ...Object.fromEntries(options.views.map(({ name }) => [name, viewSocket(options, name)])),
       admin: adminSocket(options),

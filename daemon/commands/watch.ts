@@ -1,4 +1,5 @@
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConfigClient } from '../../client/config-client.ts';
 import type { Link, Snapshot } from '../../client/types.ts';
 import { overlap, type Path, parsePath } from '../../schemas/paths.ts';
@@ -7,7 +8,8 @@ import { DaemonError } from '../model/errors.ts';
 import type { ReloadRecord } from '../model/snapshot.ts';
 import { findAdminSocket } from '../ops/find-daemon.ts';
 import type { Trouble } from '../ops/health.ts';
-import { adminSocketIn } from '../ops/socket-paths.ts';
+import { findOptionsFile, loadOptions } from '../ops/options-file.ts';
+import { adminSocket, adminSocketIn, viewSocket } from '../ops/socket-paths.ts';
 import { type Io, localTime, printable, printJson, printLines, type SharedOptions } from './io.ts';
 import { type OperatorEvent, operatorEvents } from './operator-events.ts';
 import { openView } from './view-client.ts';
@@ -18,6 +20,9 @@ export interface WatchOptions extends SharedOptions {
   /** Not what was rejected, nor how the sources are. */
   readonly changesOnly?: boolean;
 }
+
+/** Without the operator's events after this long, only what programs receive is shown. */
+const followWithinMs = 2_000;
 
 /** One line of what happens; as JSON it is as it stands here. Holds no value. */
 type Line = { readonly kind: string; readonly at: string } & Readonly<Record<string, unknown>>;
@@ -32,7 +37,6 @@ export async function watch(options: WatchOptions, io: Io): Promise<number> {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
   io.stdout.on('error', () => stop.abort());
-  io.stderr.write(`watching from revision ${config.snapshot.revision}; Ctrl-C stops\n`);
   const tell = (line: Line, text: string) => {
     if (options.json) printJson(io, line);
     else printLines(io, [printable(`${localTime(line.at)}  ${text}`)]);
@@ -40,11 +44,14 @@ export async function watch(options: WatchOptions, io: Io): Promise<number> {
   const onLink = (link: Link) =>
     io.stderr.write(link.kind === 'live' ? 'connected again\n' : `stale: ${link.reason}\n`);
   config.on('link', onLink);
-  const operators = { isFollowed: false };
-  await Promise.all([
-    followChanges(config, paths, stop.signal, tell, operators),
-    ...(options.changesOnly ? [] : [followOperators(options, io, paths, stop.signal, tell, operators)]),
-  ]);
+  const operators = new Operators();
+  const following = options.changesOnly
+    ? Promise.resolve()
+    : followOperators(options, io, paths, stop.signal, tell, operators);
+  // What is rejected from here on is shown.
+  await Promise.race([operators.followed, following, sleep(followWithinMs, undefined, { ref: false })]);
+  io.stderr.write(`watching from revision ${config.snapshot.revision}; Ctrl-C stops\n`);
+  await Promise.all([followChanges(config, paths, stop.signal, tell, operators), following]);
   config.off('link', onLink);
   await config.close();
   return 0;
@@ -52,8 +59,18 @@ export async function watch(options: WatchOptions, io: Io): Promise<number> {
 
 type Tell = (line: Line, text: string) => void;
 
-/** Whether what operators are told is coming in, too. */
-type Operators = { isFollowed: boolean };
+/** Whether the events for operators come in, too. */
+class Operators {
+  isFollowed = false;
+  readonly #first = Promise.withResolvers<void>();
+  /** Resolves once they first come in. */
+  readonly followed = this.#first.promise;
+
+  set(isFollowed: boolean): void {
+    this.isFollowed = isFollowed;
+    if (isFollowed) this.#first.resolve();
+  }
+}
 
 async function followChanges(
   config: ConfigClient<Record<string, unknown>>,
@@ -84,9 +101,7 @@ async function followOperators(
 ): Promise<void> {
   const socket = operatorsSocket(options, env);
   if (socket === undefined) return;
-  const onFollowing = (isFollowed: boolean) => {
-    operators.isFollowed = isFollowed;
-  };
+  const onFollowing = (isFollowed: boolean) => operators.set(isFollowed);
   let rejected: unknown;
   for await (const event of operatorEvents(socket, signal, onFollowing)) {
     const [line, text] = lineOf(event, paths) ?? [];
@@ -97,12 +112,25 @@ async function followOperators(
   }
 }
 
-/** Beside the view's socket where one is named; else wherever the daemon is. `undefined` where this user sees none. */
+/**
+ * Where a view's socket is named: the operator's socket of the options file that has this view, or else the one beside it.
+ * Where none is: wherever the daemon is. `undefined` where this user sees none.
+ */
 function operatorsSocket({ socket, config }: WatchOptions, env: NodeJS.ProcessEnv): string | undefined {
   const named = socket ?? env.HOTCONF_SOCKET;
-  if (named !== undefined) return adminSocketIn(dirname(named));
+  if (named !== undefined) return adminSocketOfView(resolve(named), config, env) ?? adminSocketIn(dirname(named));
   try {
     return findAdminSocket({ config, env });
+  } catch (error) {
+    if (error instanceof DaemonError) return undefined;
+    throw error;
+  }
+}
+
+function adminSocketOfView(view: string, config: string | undefined, env: NodeJS.ProcessEnv): string | undefined {
+  try {
+    const options = loadOptions(findOptionsFile(config, env), env);
+    return options.views.some(({ name }) => viewSocket(options, name) === view) ? adminSocket(options) : undefined;
   } catch (error) {
     if (error instanceof DaemonError) return undefined;
     throw error;

@@ -68,13 +68,16 @@ export class Health {
     return this.troubles.filter(({ key }) => !key.startsWith(sourcePrefix));
   }
 
-  /** `told`: what a rejected reload has just said, which is not said again. */
+  /**
+   * Replaces what is wrong with the sources. `told` is what the record of a rejected reload says: a source that it makes
+   * stale gets no record of its own.
+   */
   setProblems(problems: ReadonlyMap<string, DaemonError>, told?: string): void {
     const { log } = this.#parts;
     for (const [sourceId, { code, message }] of problems) {
       if (!this.#set(sourcePrefix + sourceId, message, code)) continue;
-      const why = message === told ? '' : `: ${message}`;
-      log('warn', 'source_stale', `${sourceId} keeps its last good values${why}`, { sourceId, errorType: code });
+      if (message === told) continue;
+      log('warn', 'source_stale', `${sourceId} keeps its last good values: ${message}`, { sourceId, errorType: code });
     }
     for (const key of [...this.#troubles.keys()].filter((name) => name.startsWith(sourcePrefix))) {
       const sourceId = key.slice(sourcePrefix.length);
@@ -100,8 +103,9 @@ export class Health {
       this.#troubles.delete(key);
       this.#untold.push([before!, true]);
     } else {
-      // Another trouble than before has begun now.
-      const since = before && before.code === code && code ? before.since : timestamp(clock);
+      // Another problem begins now, but an outage whose status varies is one problem.
+      const isSameOutage = before?.code === code && code?.endsWith('_unavailable');
+      const since = before && isSameOutage ? before.since : timestamp(clock);
       const trouble = { key, message, since, ...(code && { code }) };
       this.#troubles.set(key, trouble);
       this.#untold.push([trouble, false]);

@@ -122,6 +122,9 @@ function explain(error: ErrorObject): string {
   if (error.keyword === 'enum') return `must be one of ${error.params.allowedValues.join(', ')}`;
   if (error.schemaPath.includes('/$defs/duration/')) return 'must be a duration like 250ms, 10s, 5m or 1h';
   if (error.schemaPath.includes('/$defs/size/')) return 'must be a size like 64KiB or 16MiB';
+  // One path may stand there without a list.
+  if (error.params.type === 'array' && /^\/sources\/(files|defaults)$/.test(error.instancePath))
+    return `must be a path or a list, each entry after a '-'`;
   return error.message ?? error.keyword;
 }
 

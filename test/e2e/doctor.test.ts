@@ -147,6 +147,19 @@ describe('hotconf doctor', function () {
     await run(['start', '--config', file], { uid: nobodysUid }).ready();
   });
 
+  it('judges a file that is readable by a group of the running daemon, whose uid has no passwd entry', async function () {
+    if (process.getuid!() !== 0) return skipBecause(this, 'only root can play two users');
+    const file = lay({ admin: {} });
+    mkdirSync(scratch().path('run'), { mode: 0o750 });
+    mkdirSync(scratch().path('state'), { mode: 0o700 });
+    execFileSync('chown', ['-R', `${nobodysUid}:${nobodysUid}`, scratch().folder]);
+    scratch().open();
+    chownSync(scratch().path('lkg.key'), 0, nobodysUid);
+    chmodSync(scratch().path('lkg.key'), 0o640);
+    await run(['start', '--config', file], { uid: nobodysUid, gid: nobodysUid }).ready();
+    expect((await ask(file)).bad).deep.equal([]);
+  });
+
   it('looks past what it cannot look at', async () => {
     const file = lay({ admin: {} });
     mkdirSync(scratch().path('state'), { mode: 0o700 });

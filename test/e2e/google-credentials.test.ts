@@ -85,6 +85,13 @@ describe("Google's credentials", function () {
       },
       says: /the metadata server does not answer|there are no Google credentials/,
     },
+    'the metadata server breaks off': {
+      set: () => {
+        google.isMetadataBroken = true;
+        return { ...google.metadataEnv, METADATA_SERVER_DETECTION: '' };
+      },
+      says: /there are no Google credentials/,
+    },
     'Google does not accept them': {
       set: () => {
         google.refuses = true;
@@ -107,6 +114,7 @@ describe("Google's credentials", function () {
       for (const { stdout, stderr } of [started, validated, examined]) {
         expect(stdout + stderr, stdout + stderr).match(says);
         expect(stdout + stderr, 'no stack of a library').not.match(/^ {4}at /m);
+        expect(stderr, 'no warning of a library').not.match(/Warning/);
         expectNoCanary('the output', stdout + stderr, [secret]);
       }
       expect(started.lastWords)
@@ -116,6 +124,69 @@ describe("Google's credentials", function () {
       expect(validated.code).equal(77);
       expect(examined.code).equal(1);
       expect(examined.stdout).match(/^FAIL {2}(credentials|secret key): /m);
+    });
+
+  /** Good credentials, and what cannot be reached with them. The library's own retries may outlast our time limit. */
+  const away: Record<string, { set: () => Record<string, string>; says: RegExp }> = {
+    'nothing of Google, with a key that signs for itself': {
+      set: () => ({
+        GOOGLE_APPLICATION_CREDENTIALS: keyFile(google.keyFiles.service_account),
+        https_proxy: 'http://127.0.0.1:9',
+      }),
+      says: /secrets\/key.*: Google cannot be reached: UNAVAILABLE/,
+    },
+    'nothing of Google, as a user': {
+      set: () => ({
+        GOOGLE_APPLICATION_CREDENTIALS: keyFile(google.keyFiles.authorized_user),
+        https_proxy: 'http://127.0.0.1:9',
+      }),
+      says: /key\.json: the token server of these credentials cannot be reached: (ECONNREFUSED|TIMEOUT)/,
+    },
+    'a token server that is out of order': {
+      set: () => {
+        google.tokenFailure = 503;
+        return { GOOGLE_APPLICATION_CREDENTIALS: keyFile(google.keyFiles.authorized_user) };
+      },
+      says: /key\.json: the token server of these credentials cannot be reached: (HTTP 503|TIMEOUT)/,
+    },
+  };
+  for (const [what, { set, says }] of Object.entries(away))
+    it(`cannot reach ${what}: start, validate and doctor point at the network, and blame no credentials`, async () => {
+      const file = lay({ reload: { startWait: '0s', rescan: '10m', deadline: '3s' } });
+      const options = { env: env(set()), cwd: scratch().folder };
+      const [started, validated, examined] = await Promise.all([
+        hotconf(['start', '--config', file], options),
+        hotconf(['validate', '--config', file], options),
+        hotconf(['doctor', '--config', file], options),
+      ]);
+      for (const { stdout, stderr } of [started, validated, examined])
+        expect(stdout + stderr)
+          .match(says)
+          .contain('check network, DNS and proxy of this machine')
+          .not.match(/keys create|application-default login|tried again by itself/);
+      expect([started.code, validated.code, examined.code]).deep.equal([69, 69, 1]);
+      expect(examined.stdout).match(/^FAIL {2}(credentials|secret key): /m);
+    });
+
+  const advice: Record<string, { file: () => object; says: RegExp }> = {
+    'a user': { file: () => google.keyFiles.authorized_user, says: /run `gcloud auth application-default login`/ },
+    'an external account': {
+      file: () => google.keyFiles.external_account(scratch().write('subject-token', 'subject')),
+      says: /subject token that it names and the workload identity pool/,
+    },
+    'a service account': {
+      file: () => google.keyFiles.service_account,
+      says: /gcloud iam service-accounts keys create/,
+    },
+  };
+  for (const [whose, { file, says }] of Object.entries(advice))
+    it(`advises what fits the credentials of ${whose} when they are refused`, async () => {
+      google.refuses = true;
+      const options = { env: env({ GOOGLE_APPLICATION_CREDENTIALS: keyFile(file()) }) };
+      const { stdout, code } = await hotconf(['validate', '--config', lay()], options);
+      expect(stdout).match(says);
+      if (whose !== 'a service account') expect(stdout).not.contain('service-accounts keys');
+      expect(code).equal(77);
     });
 
   const right: Record<string, { set: () => Record<string, string>; asks: string[] }> = {

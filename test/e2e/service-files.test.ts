@@ -59,11 +59,19 @@ describe('the systemd unit', function () {
     expect(exposure(file)).at.most(1.5);
   });
 
+  it('is restarted after every failure that may pass, such as a source that is mounted late', () => {
+    const [, codes] = /^RestartPreventExitStatus=(.*)$/m.exec(unit)!;
+    // 66 and 69: a source that is missing or a server that is away at the start.
+    expect(codes!.split(/\s+/)).not.include('66').not.include('69');
+  });
+
   it('allows by --permission what a daemon needs, and nothing else; systemd is told how it is', async function () {
     const receiver = NotifyReceiver.open(scratch().path('notify'));
     if (!receiver) return skipBecause(this, 'there is no koffi');
     scratch().write('lkg.key', `${Buffer.alloc(32, 1).toString('base64')}\n`);
-    const file = layExample(scratch(), { lastKnownGood: { keyFile: './lkg.key' }, log: { level: 'debug' } });
+    // What arrives within the test arrives by an event.
+    const reload = { rescan: '10m', startWait: '0s' };
+    const file = layExample(scratch(), { lastKnownGood: { keyFile: './lkg.key' }, log: { level: 'debug' }, reload });
     for (const [name, mode] of [
       ['run', 0o750],
       ['state', 0o700],

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
@@ -109,25 +109,70 @@ describe('faults of the daemon as a process', () => {
     expect(daemon.logged('config_reload_started').length - before).equal(2);
   });
 
-  it('stops when the terminal that it was started on is closed, and reloads on another SIGHUP there', async function () {
-    const file = layExample(scratch(), { log: { level: 'debug', format: 'json' } });
-    const log = scratch().path('typescript');
-    const args = [process.execPath, ...nodeFlags, main, 'start', '--config', file];
-    const terminal = spawn('script', ['-qfc', `exec ${args.join(' ')}`, log], { stdio: ['pipe', 'ignore', 'ignore'] });
-    if (terminal.pid === undefined) return skipBecause(this, 'script(1) is not installed');
-    const closed = once(terminal, 'close');
-    try {
-      await until('it is ready', () => scratch().read('typescript').includes('daemon_ready'));
-      const { pid } = JSON.parse(scratch().read('state/holder.json'));
-      process.kill(pid, 'SIGHUP');
-      await until('it has reloaded', () => /"trigger":"signal"/.test(scratch().read('typescript')));
+  describe('on a terminal', () => {
+    let terminal: ChildProcess;
+    let pid: number;
+    afterEach(() => {
       terminal.kill('SIGKILL');
-      await closed;
-      await until('it has ended', () => !existsSync(`/proc/${pid}`));
+      if (isAlive()) process.kill(pid, 'SIGKILL');
+    });
+    const typed = () => scratch().read('typescript');
+    const isAlive = () => existsSync(`/proc/${pid}`);
+    const reloads = (log: string) => scratch().read(log).split('"trigger":"signal"').length - 1;
+    /** The process that the daemon was started by: the shell, which leads the terminal's session. */
+    const shell = () => Number(/^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]);
+
+    /** Opens a terminal with a shell on it, and starts the daemon there. */
+    const startAt = async (context: Mocha.Context, before = '', after = '') => {
+      const file = layExample(scratch(), { log: { level: 'debug', format: 'json' } });
+      const command = [process.execPath, ...nodeFlags, main, 'start', '--config', file].join(' ');
+      const args = ['-qfc', 'exec bash --norc -i', scratch().path('typescript')];
+      const cwd = scratch().folder;
+      const env = { ...process.env, HISTFILE: '/dev/null' };
+      terminal = spawn('script', args, { stdio: ['pipe', 'ignore', 'ignore'], cwd, env });
+      terminal.on('error', () => {});
+      if (terminal.pid === undefined) return skipBecause(context, 'script(1) is not installed');
+      terminal.stdin!.write(`${before} ${command} ${after}\n`);
+      await until('it is ready', () => `${typed()}${scratch().read('nohup.out')}`.includes('"daemon_ready"'), 20_000);
+      pid = JSON.parse(scratch().read('state/holder.json')).pid;
+    };
+    const expectCleanStop = async () => {
+      await until('it has ended', () => !isAlive());
       expect(existsSync(scratch().path('run/default.sock')), 'by a clean stop').equal(false);
-    } finally {
-      terminal.kill('SIGKILL');
-    }
+    };
+
+    const hangUps: Record<string, () => void> = {
+      'the terminal is closed': () => terminal.kill('SIGKILL'),
+      'its shell hangs up first, and the terminal is closed after that': () => process.kill(shell(), 'SIGHUP'),
+      'its shell is killed': () => process.kill(shell(), 'SIGKILL'),
+      'its shell hangs up as the terminal is closed': () => {
+        process.kill(shell(), 'SIGHUP');
+        terminal.kill('SIGKILL');
+      },
+    };
+    for (const [how, hangUp] of Object.entries(hangUps))
+      for (const [where, after] of Object.entries({ foreground: '', background: '&' })) {
+        // A shell that is killed passes nothing on; by convention its background jobs live on.
+        if (how === 'its shell is killed' && where === 'background') continue;
+        it(`stops when ${how}, in the ${where}, and reloads on a SIGHUP before`, async function () {
+          await startAt(this, '', after);
+          process.kill(pid, 'SIGHUP');
+          await until('it has reloaded', () => reloads('typescript') > 0);
+          hangUp();
+          await expectCleanStop();
+        });
+      }
+
+    it('lives on under nohup when the terminal is closed, and reloads on SIGHUP', async function () {
+      await startAt(this, 'nohup', '&');
+      process.kill(shell(), 'SIGHUP');
+      await until('the terminal is gone', () => terminal.exitCode !== null || terminal.signalCode !== null);
+      const before = reloads('nohup.out');
+      process.kill(pid, 'SIGHUP');
+      await until('it has reloaded', () => reloads('nohup.out') > before);
+      process.kill(pid, 'SIGTERM');
+      await expectCleanStop();
+    });
   });
 
   it('goes on when something fails that nobody catches, says so without its words, and ends when it serves nothing', async () => {
@@ -310,5 +355,7 @@ describe('faults of the daemon as a process', () => {
     );
     expect(state).include({ kind: 'degraded' });
     expect(state.reasons[0]).match(/polled: ENOSPC/);
+    const { stdout } = await hotconf(['doctor', '--config', scratch().path('hotconf.yaml')]);
+    expect(stdout).match(/^WARN {2}watch: .*files:\.\/secrets: polling, .*ENOSPC/m);
   });
 });

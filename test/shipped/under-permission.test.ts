@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { stringify } from 'yaml';
 import { readSocket } from '../support/ask-socket.ts';
 import { exampleOptions } from '../support/example.ts';
-import { nobodysUid, type Running, useRunning, useShipped } from '../support/shipped.ts';
+import { nobodysUid, nodesFor, type Running, useRunning, useShipped } from '../support/shipped.ts';
 import { skipBecause } from '../support/skip.ts';
 import { until } from '../support/until.ts';
 import { appSchema } from '../support/use-daemon.ts';
@@ -75,7 +75,10 @@ for (const [name, args, layout] of [
     };
 
     /** Starts it as the service file does, at the very places that it names, as a user without rights. */
-    const start = async (files: unknown = [{ path: './secrets' }]): Promise<Running> => {
+    const start = async (
+      files: unknown = [{ path: './secrets' }],
+      node: string = process.execPath,
+    ): Promise<Running> => {
       const options = {
         ...exampleOptions,
         runtimeDir: '/run/hotconf',
@@ -95,7 +98,7 @@ for (const [name, args, layout] of [
         mount -t tmpfs tmpfs /run && mkdir /run/hotconf && mount --bind ${at('run')} /run/hotconf
         mount --bind ${at('etc')} /etc
         exec setpriv --reuid ${nobodysUid} --regid ${nobodysUid} --clear-groups "$@"`;
-      const command = ['-m', 'sh', '-c', script, 'sh', process.execPath, ...args];
+      const command = ['-m', 'sh', '-c', script, 'sh', node, ...args];
       const env = { PATH: process.env.PATH!, RUNTIME_DIRECTORY: '/run/hotconf', STATE_DIRECTORY: '/var/lib/hotconf' };
       const daemon = run('unshare', command, { env });
       await daemon.says('"event":"daemon_ready"');
@@ -135,6 +138,20 @@ for (const [name, args, layout] of [
         await until('it is committed', async () => (await revision()) === 2);
         expect(noticed(daemon)).not.contain('rescan');
         expect(daemon.output).not.match(/watch_degraded|ERR_ACCESS_DENIED/);
+        expect(await daemon.stop()).equal(0);
+      });
+
+    for (const [version, node] of nodesFor('.').slice(0, layout === 'image' ? 0 : 1))
+      it(`sees an edit in place and a rename by an event on the oldest Node, ${version}`, async function () {
+        if (!node) return skipBecause(this, `Node ${version} is not here (npm run nodes)`);
+        const daemon = await start(undefined, node);
+        secret('secrets/app.yaml', 'value-1');
+        await until('the edit is committed', async () => (await revision()) === 2);
+        expect(noticed(daemon)).not.contain('rescan');
+        secret('new.yaml', 'value-2');
+        renameSync(at('etc/hotconf/new.yaml'), at('etc/hotconf/secrets/app.yaml'));
+        await until('the rename is committed', async () => (await revision()) === 3);
+        expect(noticed(daemon)).not.contain('rescan');
         expect(await daemon.stop()).equal(0);
       });
 

@@ -26,6 +26,10 @@ export class GoogleWithCredentials {
   refuses = false;
   /** The metadata server takes connections and never answers. */
   isMetadataSilent = false;
+  /** The metadata server takes connections and cuts them. */
+  isMetadataBroken = false;
+  /** The HTTP status that token servers answer every request with. */
+  tokenFailure: number | undefined;
   readonly #keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
   readonly #tokens = new Set<string>();
   readonly #servers: Server[] = [];
@@ -100,6 +104,7 @@ export class GoogleWithCredentials {
     const answer: Parameters<typeof createHttpServer>[1] = (request, response) => {
       this.asked.push(`${request.headers.host} ${request.url}`);
       request.resume();
+      if (this.tokenFailure) return response.writeHead(this.tokenFailure).end();
       if (this.refuses) return response.writeHead(400).end('{"error":"invalid_grant"}');
       const token = randomUUID();
       this.#tokens.add(token);
@@ -130,6 +135,7 @@ export class GoogleWithCredentials {
     this.#proxyPort = await this.#listen(proxy);
     const metadata = createHttpServer((request, response) => {
       if (this.isMetadataSilent) return;
+      if (this.isMetadataBroken) return void request.socket.destroy();
       response.setHeader('metadata-flavor', 'Google');
       if (request.url!.includes('/token')) return answer(request, response);
       if (request.url!.includes('universe')) return response.end('googleapis.com');

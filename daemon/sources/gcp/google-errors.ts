@@ -24,6 +24,10 @@ export interface Told {
   readonly mend: string;
 }
 
+const retried = 'a running daemon retries by itself';
+/** What to do where nothing of Google answers. */
+export const unreachable = `check network, DNS and proxy of this machine; ${retried}`;
+
 /** The name of a failed call's status; `UNKNOWN` for any other. */
 export function statusOf(error: unknown): GrpcStatus | 'UNKNOWN' {
   const code = (error as { code?: unknown } | undefined)?.code;
@@ -45,9 +49,11 @@ export function explainGoogle(
   const status = statusOf(error);
   const known = status === 'UNKNOWN' ? undefined : told[status];
   if (known) return new DaemonError(known.code, known.what, { subject, mend: known.mend, systemCode: status });
-  return new DaemonError(otherwise, `Google answers ${status}`, {
-    subject,
-    mend: 'it is tried again by itself',
-    systemCode: status,
-  });
+  if (status === 'UNAVAILABLE' || status === 'DEADLINE_EXCEEDED')
+    return new DaemonError(otherwise, `Google cannot be reached: ${status}`, {
+      subject,
+      mend: unreachable,
+      systemCode: status,
+    });
+  return new DaemonError(otherwise, `Google answers ${status}`, { subject, mend: retried, systemCode: status });
 }

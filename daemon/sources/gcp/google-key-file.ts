@@ -98,11 +98,36 @@ function isPrivateKey(pem: string): boolean {
   }
 }
 
-/** What to do about credentials that cannot be used. */
+const advice: Readonly<Record<string, string>> = {
+  service_account: 'create the key again (gcloud iam service-accounts keys create)',
+  authorized_user: 'run `gcloud auth application-default login`',
+  external_account:
+    'check the subject token that it names and the workload identity pool, or create it again (gcloud iam workload-identity-pools create-cred-config)',
+  external_account_authorized_user:
+    'run `gcloud auth application-default login --login-config=FILE` with the login configuration of the workforce pool',
+  impersonated_service_account:
+    'check its source credentials, and grant them roles/iam.serviceAccountTokenCreator on the service account',
+  gdch_service_account: 'create the key again (gdcloud iam service-accounts keys create)',
+};
+const anyOfThem =
+  'run `gcloud auth application-default login`, set GOOGLE_APPLICATION_CREDENTIALS, or give the machine or pod a service account';
+
+/** What to do about credentials that cannot be used, by the type that the file says it is of. */
 export function adviceFor(file: KeyFile | undefined): string {
-  return file?.namedBy === 'GOOGLE_APPLICATION_CREDENTIALS'
-    ? 'create the key again (gcloud iam service-accounts keys create), or unset GOOGLE_APPLICATION_CREDENTIALS'
-    : 'run `gcloud auth application-default login`, set GOOGLE_APPLICATION_CREDENTIALS, or give the machine or pod a service account';
+  if (!file) return anyOfThem;
+  const known = advice[typeOf(file)];
+  if (file.namedBy === 'gcloud') return known ?? anyOfThem;
+  return `${known ?? 'put a credentials file of Google there'}, or unset GOOGLE_APPLICATION_CREDENTIALS`;
+}
+
+/** The type that a readable file says it is of; empty where it says none. */
+function typeOf({ path }: KeyFile): string {
+  try {
+    const { type } = JSON.parse(readFileSync(path, 'utf8'));
+    return kinds.has(type) ? type : '';
+  } catch {
+    return '';
+  }
 }
 
 /** Names the file, where there is one, and nothing of its content. */

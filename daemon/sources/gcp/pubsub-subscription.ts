@@ -47,7 +47,8 @@ export class PubsubSubscription {
   constructor(parts: PubsubSubscriptionParts) {
     const { project, notifications, endpoint, name } = parts;
     this.#parts = parts;
-    this.#credentials = parts.credentials ?? new GoogleCredentials();
+    this.#credentials =
+      parts.credentials ?? new GoogleCredentials({ project, unreachable: 'notifications_unavailable' });
     this.#isOwn = notifications.subscription === 'auto';
     this.name = this.#isOwn ? `projects/${project}/subscriptions/${name}` : notifications.subscription;
     if (endpoint?.isLoopback) process.env.METADATA_SERVER_DETECTION = 'none';

@@ -78,7 +78,10 @@ export class Pursuit {
   /** It has been waited for long enough: that it is not there yet is a problem now. */
   overdue(subject: string): void {
     const silent = () =>
-      new DaemonError('secret_unavailable', 'Google does not answer', { subject, mend: 'it is tried again by itself' });
+      new DaemonError('secret_unavailable', 'Google does not answer', {
+        subject,
+        mend: 'a running daemon retries by itself',
+      });
     this.fail(this.#trouble ?? silent());
   }
 

@@ -41,7 +41,7 @@ export class SecretManagerClient implements SecretManager {
 
   constructor(parts: SecretManagerClientParts) {
     this.#parts = parts;
-    this.#credentials = parts.credentials ?? new GoogleCredentials();
+    this.#credentials = parts.credentials ?? new GoogleCredentials({ project: parts.project });
     // Google's library looks for a metadata server before the first call, which costs seconds where there is none.
     if (parts.endpoint?.isLoopback) process.env.METADATA_SERVER_DETECTION = 'none';
   }
@@ -58,7 +58,7 @@ export class SecretManagerClient implements SecretManager {
     const isAsked = read?.id === secret.id && (typeof version === 'string' || read.version === version);
     if (!isWhole || !isAsked || read.version === undefined) {
       const what = isAsked ? 'what arrived does not match its checksum' : 'the answer is about another version';
-      throw new DaemonError('secret_corrupt', what, { subject: name, mend: 'it is tried again by itself' });
+      throw new DaemonError('secret_corrupt', what, { subject: name, mend: 'a running daemon retries by itself' });
     }
     return { version: read.version, project: read.project, bytes };
   }
