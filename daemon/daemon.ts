@@ -115,7 +115,11 @@ export class Daemon {
     });
     prepareRuntimeFolder(options.runtimeDir, viewGroups(options), options.runtimeDirMode);
     this.#state = StateStore.open(options.stateDir);
-    const onUnsaved = (error: unknown) => this.#onUnsaved(error);
+    const onUnsaved = (error: unknown) => {
+      const reason = `the state folder cannot be written: ${(error as Error).message}`;
+      log('error', 'state_unsaved', reason, { stateDir: options.stateDir });
+      this.#health.setDegraded('state', reason);
+    };
     this.#rulings = new Rulings({ state: this.#state, health: this.#health, log, onUnsaved });
     this.#views = new Views({
       options,
@@ -223,7 +227,7 @@ export class Daemon {
       views: this.#views,
       rollout: this.#rollout,
       pins: this.#rulings,
-      refusals: this.#refusals,
+      held: () => this.#reloader.held(),
       history: (limit) => this.#state.records(limit),
       kept: () => this.#keeper.revisions(this.#store.kept),
       clock,
@@ -380,12 +384,6 @@ export class Daemon {
     this.#happenings.tell({ kind: 'reload', record, outcome });
     // Before the first snapshot nothing keeps anything.
     if (this.#store.current) this.#health.setProblems(this.#reloader.problems(), said);
-  }
-
-  #onUnsaved(error: unknown): void {
-    const reason = `the state folder cannot be written: ${(error as Error).message}`;
-    this.#parts.log('error', 'state_unsaved', reason, { stateDir: this.#parts.options.stateDir });
-    this.#health.setDegraded('state', reason);
   }
 
   #onSession(event: SessionEvent, session: Session): void {

@@ -12,7 +12,7 @@ import type { Clock } from '../ops/clock.ts';
 import type { Health } from '../ops/health.ts';
 import type { Options } from '../ops/options.ts';
 import type { PinKeeper } from '../reload/commit-gate.ts';
-import type { Refusals } from '../reload/refusals.ts';
+import type { HeldChange } from '../reload/refusals.ts';
 import type { SnapshotStore } from '../reload/snapshot-store.ts';
 import type { Rollout } from '../serve/rollout.ts';
 import type { Views } from '../serve/views.ts';
@@ -30,7 +30,7 @@ export interface ReportsParts {
   readonly views: Views;
   readonly rollout: Rollout;
   readonly pins: PinKeeper;
-  readonly refusals: Pick<Refusals, 'list'>;
+  readonly held: () => readonly HeldChange[];
   /** Newest first. */
   readonly history: (limit?: number) => readonly ReloadRecord[];
   /** Revisions that a rollback can go back to. */
@@ -49,7 +49,7 @@ export class Reports {
   }
 
   summary() {
-    const { options, store, schema, history, pins, refusals, rollout } = this.#parts;
+    const { options, store, schema, history, pins, held, rollout } = this.#parts;
     const snapshot = this.#snapshot();
     return {
       environment: options.environment,
@@ -62,7 +62,7 @@ export class Reports {
       sources: this.#sources(),
       pinned: pins.pin ?? null,
       rollout: rollout.stage ?? null,
-      held: refusals.list,
+      held: held(),
       lastReload: history(1)[0] ?? null,
     };
   }

@@ -35,7 +35,11 @@ export function describeRecord({
   const total = changedTotal + removedTotal;
   const shown = paths.slice(0, shownPaths);
   const more = total > shown.length ? ` and ${total - shown.length} more` : '';
-  const what = error?.message ?? shown.join(' ') + more;
+  const isCommitted = outcome === 'committed';
+  const what = [
+    (!error || isCommitted) && shown.join(' ') + more,
+    error && (isCommitted ? 'without: ' : '') + error.message,
+  ];
   const why = [cause, to && `to ${to}`, by && `by ${by}`, reason && `"${reason}"`].filter(Boolean).join(' ');
   const programs = delivery && [
     `${delivery.accepted} took it`,
@@ -44,7 +48,7 @@ export function describeRecord({
   ];
   const hidden = shadowed?.[0] && `${shadowed[0].path} changed in ${shadowed[0].in}, but ${shadowed[0].by} gives it`;
   const ends = [
-    what,
+    ...what,
     hidden,
     pinned && 'pinned',
     kept && 'kept',

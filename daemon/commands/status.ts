@@ -16,7 +16,7 @@ export async function status(options: SharedOptions, io: Io): Promise<number> {
 
 function describe(status: Status): string[] {
   const { revision, ageMs, environment, state, loadedAt, secretsLoaded, hotReloadEnabled } = status;
-  const { pinned, rollout } = status;
+  const { pinned, rollout, held } = status;
   const reasons = state.reasons.length > 0 ? ` (${state.reasons.join('; ')})` : '';
   return [
     `revision ${revision}, ${formatAge(ageMs)} old (${localTime(loadedAt)}), ${environment}, ${state.kind}${reasons}`,
@@ -34,6 +34,11 @@ function describe(status: Status): string[] {
           ),
         ]
       : []),
+    ...held.map(({ parts, why, nextTry }) =>
+      printable(
+        `HELD BACK ${parts.join(', ')}: ${why}; ${nextTry ? `tried again at ${localTime(nextTry)}` : 'not tried again until it changes'}`,
+      ),
+    ),
     `${secretsLoaded} secrets, hot reload ${hotReloadEnabled ? 'on' : 'off'}, pid ${status.pid}`,
     printable(`${status.host}, ${status.options}`),
     '',

@@ -123,6 +123,8 @@ export interface ReloadRecord {
   readonly to?: number;
   /** What the sources say is not served: this revision is pinned. */
   readonly pinned?: number;
+  /** What was withdrawn from programs is still what the sources say. */
+  readonly withdrawn?: true;
   readonly durationMs: number;
   /** The sources that were looked at. */
   readonly sources?: readonly string[];

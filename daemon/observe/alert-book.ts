@@ -42,11 +42,9 @@ export class AlertBook {
       return this.#fire('reload', `rejected, revision ${revision} stays: ${record.error?.message}`);
     this.#resolve('reload', `reloads are accepted again, revision ${revision}`);
     // What the sources say is what is served: nothing of them is withdrawn any more.
-    if (outcome.kind === 'unchanged' && record.pinned === undefined)
+    if (!record.withdrawn && (outcome.kind === 'committed' || record.pinned === undefined))
       this.#resolve('quarantine', `revision ${revision} is what the sources say`);
-    if (outcome.kind !== 'committed') return;
-    if (cause !== 'rollback')
-      return this.#resolve('quarantine', `revision ${revision} has taken the place of what was withdrawn`);
+    if (outcome.kind !== 'committed' || cause !== 'rollback') return;
     const why = reason ? `: ${reason}` : '';
     const summary = `revision ${revision} brings back the content of revision ${to}${by ? `, by ${by}` : ''}${why}`;
     this.#parts.tell({ key: 'rollback', state: 'event', summary, since: record.at });

@@ -15,6 +15,8 @@ export interface Recorded extends Looked {
   readonly store: SnapshotStore;
   readonly pins: PinKeeper;
   readonly clock: Clock;
+  /** What was withdrawn is still what the sources say. */
+  readonly isWithdrawn: boolean;
   /** On the monotonic clock. */
   readonly startedAt: number;
   readonly endedAt: number;
@@ -22,7 +24,7 @@ export interface Recorded extends Looked {
 
 /** The line of the history about a reload that has just ended. */
 export function recordReload(outcome: ReloadOutcome, actor: Actor, recorded: Recorded): ReloadRecord {
-  const { store, pins, clock, sources, changedAt, startedAt, endedAt } = recorded;
+  const { store, pins, clock, isWithdrawn, sources, changedAt, startedAt, endedAt } = recorded;
   const isCommit = outcome.kind === 'committed';
   const error = outcome.kind === 'rejected' ? outcome.error : isCommit ? outcome.refused : undefined;
   return {
@@ -32,6 +34,7 @@ export function recordReload(outcome: ReloadOutcome, actor: Actor, recorded: Rec
     epoch: store.epoch,
     ...actor,
     ...(pins.pin && { pinned: pins.pin.revision }),
+    ...(isWithdrawn && { withdrawn: true }),
     durationMs: roundMs(endedAt - startedAt),
     ...(sources && { sources }),
     ...(changedAt !== undefined && { sinceChangeMs: roundMs(endedAt - changedAt) }),

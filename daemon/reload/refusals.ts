@@ -60,13 +60,13 @@ export class Refusals {
     this.#entries = parts.keeper.refusals.map((refusal) => this.#entry(refusal, 0, 0));
   }
 
-  /** For operators. */
-  get list(): readonly HeldChange[] {
+  /** Those whose combination is among these parts, for operators. */
+  heldIn(parts: readonly LayerPart[]): readonly HeldChange[] {
     const { clock } = this.#parts;
     const offset = clock.wall() - clock.monotonic();
-    return this.#entries.map(({ refusal: { kind, parts, why }, dueAt }) => ({
+    return this.#within(parts).map(({ refusal: { kind, parts: marked, why }, dueAt }) => ({
       kind,
-      parts: parts.map(({ part }) => part),
+      parts: marked.map(({ part }) => part),
       why,
       nextTry: Number.isFinite(dueAt) ? new Date(offset + dueAt).toISOString() : null,
     }));

@@ -10,7 +10,7 @@ import type { CommitGate, PinKeeper, Preview } from './commit-gate.ts';
 import { inTime } from './in-time.ts';
 import { LayerStore } from './layer-store.ts';
 import { type Looked, recordReload } from './record-reload.ts';
-import type { Refusals } from './refusals.ts';
+import type { HeldChange, Refusals } from './refusals.ts';
 import {
   askedPatienceMs,
   fullRequest,
@@ -246,6 +246,11 @@ export class Reloader {
     }
   }
 
+  /** What the sources say and is held back, since programs refused it. */
+  held(): readonly HeldChange[] {
+    return this.#parts.refusals.heldIn(this.#layers.partsOf(this.#layers.newest));
+  }
+
   /** What is wrong with each source that is not well. */
   problems(): ReadonlyMap<string, DaemonError> {
     return this.#layers.problems();
@@ -317,7 +322,8 @@ export class Reloader {
       return { kind: 'rejected', error: thrown instanceof DaemonError ? await this.#layers.located(thrown) : asBug() };
     });
     if (outcome.kind === 'rejected') onRejected(outcome.error);
-    const facts = { ...this.#parts, sources, startedAt, endedAt: clock.monotonic(), changedAt };
+    const isWithdrawn = this.held().some(({ kind }) => kind === 'withdrawn');
+    const facts = { ...this.#parts, isWithdrawn, sources, startedAt, endedAt: clock.monotonic(), changedAt };
     if (outcome.kind === 'committed' && outcome.urgent) {
       const urgent = { kind: 'committed', snapshot: outcome.urgent } as const;
       onEnd(recordReload(urgent, actor, facts), urgent);

@@ -50,7 +50,7 @@ describe('the contents that programs refused', () => {
     refusals.reject([a2!], [a1!], 'no', []);
     refusals.passed([a2!], true);
     expect(clock.waiting).equal(0);
-    expect(refusals.list).deep.equal([]);
+    expect(refusals.heldIn([a2!])).deep.equal([]);
   });
 
   it('are a combination: with other content of one part, or without it, nothing is held', () => {
@@ -80,7 +80,7 @@ describe('the contents that programs refused', () => {
     expect(refusals.refusersOf([a2!])).deep.equal(['default/p']);
     await clock.advance(3_600_000);
     expect(held(a2!, b2!)).deep.equal(['b']);
-    expect(refusals.list.map(({ kind, nextTry }) => [kind, nextTry === null])).deep.equal([
+    expect(refusals.heldIn([a2!, b2!]).map(({ kind, nextTry }) => [kind, nextTry === null])).deep.equal([
       ['withdrawn', true],
       ['rejected', false],
     ]);
@@ -90,12 +90,12 @@ describe('the contents that programs refused', () => {
     refusals.reject([a2!], [a1!], 'no', ['default/p']);
     refusals.withdraw([b2!], [b1!], 'no', ['default/p']);
     refusals.keepOnly([a1!, b1!]);
-    expect(refusals.list.map(({ kind }) => kind)).deep.equal(['withdrawn']);
+    expect(refusals.heldIn([a2!, b2!]).map(({ kind }) => kind)).deep.equal(['withdrawn']);
     refusals.reject([a2!], [a1!], 'no', ['default/p']);
     refusals.forgetVoter('default/p');
     expect(refusals.refusersOf([a2!, b2!])).deep.equal([]);
     refusals.clear();
-    expect(refusals.list).deep.equal([]);
+    expect(refusals.heldIn([a2!, b2!])).deep.equal([]);
     expect(keeper.refusals).deep.equal([]);
   });
 
