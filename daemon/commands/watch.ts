@@ -2,17 +2,15 @@ import { dirname, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConfigClient } from '../../client/config-client.ts';
 import type { Link, Snapshot } from '../../client/types.ts';
-import { overlap, type Path, parsePath } from '../../schemas/paths.ts';
-import { leftOut } from '../model/cut-paths.ts';
+import { type Path, parsePath } from '../../schemas/paths.ts';
 import { DaemonError } from '../model/errors.ts';
-import type { ReloadRecord } from '../model/snapshot.ts';
 import { findAdminSocket } from '../ops/find-daemon.ts';
-import type { Trouble } from '../ops/health.ts';
 import { findOptionsFile, loadOptions } from '../ops/options-file.ts';
 import { adminSocket, adminSocketIn, viewSocket } from '../ops/socket-paths.ts';
 import { type Io, localTime, printable, printJson, printLines, type SharedOptions } from './io.ts';
-import { type OperatorEvent, operatorEvents } from './operator-events.ts';
+import { operatorEvents } from './operator-events.ts';
 import { openView } from './view-client.ts';
+import { concerns, type Line, lineOf, pathsOf } from './watch-lines.ts';
 
 export interface WatchOptions extends SharedOptions {
   readonly paths: readonly string[];
@@ -23,9 +21,6 @@ export interface WatchOptions extends SharedOptions {
 
 /** Without the operator's events after this long, only what programs receive is shown. */
 const followWithinMs = 2_000;
-
-/** One line of what happens; as JSON it is as it stands here. Holds no value. */
-type Line = { readonly kind: string; readonly at: string } & Readonly<Record<string, unknown>>;
 
 /**
  * Follows changes, a line each, until it is interrupted; for an operator also what was rejected, which sources are stale or
@@ -135,65 +130,6 @@ function adminSocketOfView(view: string, config: string | undefined, env: NodeJS
     if (error instanceof DaemonError) return undefined;
     throw error;
   }
-}
-
-function lineOf({ event, data }: OperatorEvent, paths: readonly Path[]): readonly [Line, string] | undefined {
-  if (event === 'reload') return reloadLine(data, paths);
-  if (event !== 'trouble' && event !== 'recovery') return undefined;
-  const { key, message, since, code } = data as Trouble;
-  const source = /^source:(.*)$/.exec(key)?.[1];
-  const what = source ?? key;
-  const at = event === 'recovery' ? new Date().toISOString() : since;
-  if (event === 'recovery')
-    return [{ kind: 'recovered', ...(source ? { source } : { reason: key }), at }, `recovered  ${what}`];
-  const kind = source ? 'stale' : 'degraded';
-  const facts = source ? { source, code } : { reason: key };
-  return [{ kind, ...facts, message, at: new Date().toISOString() }, `${kind}  ${what}: ${message}`];
-}
-
-function reloadLine(record: ReloadRecord, paths: readonly Path[]): readonly [Line, string] | undefined {
-  const { outcome, revision, at, error, to, by, reason, changed, removed, shadowed = [] } = record;
-  if (
-    outcome === 'rejected' &&
-    concerns(
-      paths,
-      error!.issues.map(({ path }) => path),
-    )
-  ) {
-    const { code, message, issues } = error!;
-    const kept = revision > 0 ? `; revision ${revision} stays` : '';
-    return [{ kind: 'rejected', code, message, issues, revision, at }, `rejected  ${message}${kept}`];
-  }
-  const isConcern = leftOut(record) > 0 || concerns(paths, [...changed, ...removed]);
-  if (outcome === 'committed' && to !== undefined && isConcern) {
-    const who = [by && `by ${by}`, reason && `"${reason}"`].filter(Boolean).join(' ');
-    const text = `revision ${revision}  rollback to ${to}${who && ` ${who}`}  ${pathsOf(record)}`;
-    return [{ kind: 'rollback', revision, to, by, reason, changed, removed, at }, text];
-  }
-  if (
-    outcome !== 'unchanged' ||
-    shadowed.length === 0 ||
-    !concerns(
-      paths,
-      shadowed.map(({ path }) => path),
-    )
-  )
-    return undefined;
-  const [first] = shadowed;
-  const more = shadowed.length > 1 ? `, and ${shadowed.length - 1} more` : '';
-  const text = `unchanged  ${first!.path} changed in ${first!.in}, but ${first!.by} gives it${more}`;
-  return [{ kind: 'unchanged', shadowed, revision, at }, text];
-}
-
-/** What is not known to be elsewhere is shown. */
-function concerns(wanted: readonly Path[], touched: readonly string[]): boolean {
-  if (wanted.length === 0 || touched.length === 0) return true;
-  const places = touched.map((text) => parsePath(text) ?? []);
-  return places.some((path) => wanted.some((other) => overlap(other, path)));
-}
-
-function pathsOf({ changed, removed }: Pick<Snapshot<unknown>, 'changed' | 'removed'>): string {
-  return [...changed, ...removed.map((path) => `-${path}`)].join(' ');
 }
 
 function toPath(text: string) {
