@@ -157,7 +157,24 @@ describe('hotconf doctor', function () {
     chownSync(scratch().path('lkg.key'), 0, nobodysUid);
     chmodSync(scratch().path('lkg.key'), 0o640);
     await run(['start', '--config', file], { uid: nobodysUid, gid: nobodysUid }).ready();
-    expect((await ask(file)).bad).deep.equal([]);
+    const { bad, findings } = await ask(file, { HOTCONF_DAEMON_UID: String(nobodysUid) });
+    expect(bad, JSON.stringify(findings.at(-1))).deep.equal([]);
+  });
+
+  it('advises chown and no new token where the daemon may not read the one that there is', async function () {
+    if (process.getuid!() !== 0) return skipBecause(this, 'only root can play two users');
+    const file = lay();
+    for (const name of ['run', 'state']) mkdirSync(scratch().path(name), { mode: 0o700 });
+    execFileSync('chown', ['-R', `${nobodysUid}:${nobodysUid}`, scratch().folder]);
+    scratch().open();
+    const token = scratch().path('ops.token');
+    chownSync(token, 0, 0);
+    const { findings } = await ask(file);
+    const found = findings.find(({ code }) => code === 'token_unreadable');
+    expect(found, JSON.stringify(findings)).include({
+      verdict: 'fail',
+      mend: `chown ${nobodysUid} ${token} && chmod 0600 ${token}`,
+    });
   });
 
   it('looks past what it cannot look at', async () => {

@@ -225,6 +225,28 @@ describe("Google's credentials", function () {
       expect(await daemon.kill('SIGTERM')).equal(0);
     });
 
+  const subscribers: Record<string, () => object> = {
+    'a service account': () => google.keyFiles.service_account,
+    'a user': () => google.keyFiles.authorized_user,
+  };
+  for (const [whose, file] of Object.entries(subscribers))
+    it(`serve for Pub/Sub too: with those of ${whose} a notification brings a new version`, async () => {
+      const topic = await google.startPubsub();
+      google.secret('told', ['one'], [topic]);
+      const gcp = { project, secrets: [{ secret: 'told', at: 'llm.key' }], notifications: { topic }, resync: '1h' };
+      const options = { env: env({ GOOGLE_APPLICATION_CREDENTIALS: keyFile(file()) }) };
+      const daemon = await run(
+        ['start', '--config', lay({ sources: { files: [{ path: './secrets' }], gcp } })],
+        options,
+      ).ready();
+      const program = await settingsOf('run/default.sock');
+      google.store.addVersion(`projects/${project}/secrets/told`, Buffer.from('two'));
+      await until('the notification brings it', () => program.settings.llm.key === 'two', 20_000);
+      await program.close();
+      expect(daemon.logged('notifications_failed')).deep.equal([]);
+      expect(await daemon.kill('SIGTERM')).equal(0);
+    });
+
   it('that go bad leave what is served, and a daemon that serves what it kept, until they are there again', async () => {
     scratch().write('lkg.key', `${Buffer.alloc(32, 1).toString('base64')}\n`);
     const file = lay({ lastKnownGood: { keyFile: './lkg.key' } });

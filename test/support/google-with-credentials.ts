@@ -4,9 +4,13 @@ import { createServer as createHttpServer, type IncomingMessage, type Server } f
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { PubSub } from '@google-cloud/pubsub';
 import { ServerCredentials } from '@grpc/grpc-js';
+import type { PubsubServer } from './pubsub/pubsub-server.ts';
+import { startStandIn } from './pubsub/stand-in.ts';
 import { serveGrpc } from './secret-manager/grpc-face.ts';
 import { project, projectNumber } from './secret-manager/local-secret-manager.ts';
+import { Notifier } from './secret-manager/notifier.ts';
 import { SecretStore } from './secret-manager/secret-store.ts';
 
 const fixtures = join(import.meta.dirname, '../fixtures/tls');
@@ -35,6 +39,8 @@ export class GoogleWithCredentials {
   readonly #servers: Server[] = [];
   readonly #sockets = new Set<Socket>();
   #grpc: { port: number; stop(): Promise<void> } | undefined;
+  #pubsub: (PubsubServer & { securePort: number }) | undefined;
+  #notifier: Notifier | undefined;
   #proxyPort = 0;
   #metadataPort = 0;
 
@@ -86,21 +92,38 @@ export class GoogleWithCredentials {
     };
   }
 
+  /** Starts Pub/Sub, with one topic; what changes in secrets with this topic is published. Returns the topic. */
+  async startPubsub(): Promise<string> {
+    this.#pubsub = await startStandIn(0, this.#access);
+    const { endpoint } = this.#pubsub;
+    const client = new PubSub({ projectId: project, apiEndpoint: endpoint, emulatorMode: true });
+    await client.createTopic('secret-events');
+    await client.close();
+    this.#notifier = new Notifier(this.store, endpoint, project);
+    return `projects/${project}/topics/secret-events`;
+  }
+
   /** Makes a secret with these versions. */
-  secret(id: string, versions: readonly string[]): void {
-    this.store.createSecret(`projects/${project}`, id, {});
+  secret(id: string, versions: readonly string[], topics: readonly string[] = []): void {
+    this.store.createSecret(`projects/${project}`, id, { topics: [...topics] });
     for (const text of versions) this.store.addVersion(`projects/${project}/secrets/${id}`, Buffer.from(text));
   }
 
   async stop(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     await Promise.all(this.#servers.map((server) => new Promise((done) => server.close(done))));
+    await this.#notifier?.stop();
+    await this.#pubsub?.stop();
     await this.#grpc?.stop();
   }
 
-  async #start(): Promise<void> {
+  get #access() {
     const credentials = ServerCredentials.createSsl(null, [{ private_key: tls.key, cert_chain: tls.cert }]);
-    this.#grpc = await serveGrpc(this.store, 0, { credentials, mayCall: (header) => this.#mayCall(header) });
+    return { credentials, mayCall: (header: string | undefined) => this.#mayCall(header) };
+  }
+
+  async #start(): Promise<void> {
+    this.#grpc = await serveGrpc(this.store, 0, this.#access);
     const answer: Parameters<typeof createHttpServer>[1] = (request, response) => {
       this.asked.push(`${request.headers.host} ${request.url}`);
       request.resume();
@@ -122,7 +145,11 @@ export class GoogleWithCredentials {
     const tokensPort = await this.#listen(tokens);
     const proxy = createHttpServer();
     proxy.on('connect', ({ url }: IncomingMessage, client: Socket) => {
-      const port = url!.startsWith('secretmanager.googleapis.com:') ? this.#grpc!.port : tokensPort;
+      const ports: Record<string, number | undefined> = {
+        'secretmanager.googleapis.com': this.#grpc!.port,
+        'pubsub.googleapis.com': this.#pubsub?.securePort,
+      };
+      const port = ports[url!.replace(/:.*$/, '')] ?? tokensPort;
       const upstream = connect(port, '127.0.0.1', () => {
         client.write('HTTP/1.1 200 Connection Established\r\n\r\n');
         upstream.pipe(client).pipe(upstream);

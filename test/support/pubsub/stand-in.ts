@@ -11,6 +11,7 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { fromJSON } from '@grpc/proto-loader';
+import type { GrpcAccess } from '../secret-manager/grpc-face.ts';
 import type { PubsubServer } from './pubsub-server.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: messages as the protos describe them
@@ -33,8 +34,11 @@ interface Subscription {
 const protos = createRequire(import.meta.url).resolve('@google-cloud/pubsub-api/build/protos/protos.json');
 const defaultDeadlineS = 10;
 
-/** As much of Pub/Sub as hotconf and its tests use; `test/contracts/pubsub-contract.ts` holds it to what the emulator does. */
-export async function startStandIn(port = 0): Promise<PubsubServer> {
+/**
+ * As much of Pub/Sub as hotconf and its tests use; `test/contracts/pubsub-contract.ts` holds it to what the emulator does.
+ * With `access` it has a second port, which asks subscribers for credentials.
+ */
+export async function startStandIn(port = 0, access?: GrpcAccess): Promise<PubsubServer & { securePort: number }> {
   const broker = new Broker();
   const definition = fromJSON(JSON.parse(readFileSync(protos, 'utf8')), {
     longs: String,
@@ -45,20 +49,34 @@ export async function startStandIn(port = 0): Promise<PubsubServer> {
   const { Publisher, Subscriber } = (loadPackageDefinition(definition) as Message).google.pubsub.v1;
   const server = new Server();
   server.addService(Publisher.service, broker.publisher());
-  server.addService(Subscriber.service, broker.subscriber());
-  const bound = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, at) =>
-      error ? reject(error) : resolve(at),
-    );
-  });
+  server.addService(Subscriber.service, guarded(broker.subscriber(), access));
+  const bind = (to: number, credentials: ServerCredentials) =>
+    new Promise<number>((resolve, reject) => {
+      server.bindAsync(`127.0.0.1:${to}`, credentials, (error, at) => (error ? reject(error) : resolve(at)));
+    });
+  const bound = await bind(port, ServerCredentials.createInsecure());
+  const securePort = access ? await bind(0, access.credentials) : 0;
   return {
     kind: 'stand-in',
     endpoint: `127.0.0.1:${bound}`,
+    securePort,
     async stop() {
       broker.stop();
       server.forceShutdown();
     },
   };
+}
+
+function guarded(handlers: ReturnType<Broker['subscriber']>, access: GrpcAccess | undefined): typeof handlers {
+  if (!access) return handlers;
+  const refusal = { code: status.UNAUTHENTICATED, details: 'Request had invalid authentication credentials.' };
+  const guard = (handle: Message) => (call: Message, callback?: Message) => {
+    const [authorization] = call.metadata.get('authorization');
+    if (access.mayCall(authorization?.toString())) handle(call, callback);
+    else if (callback) callback(refusal);
+    else call.emit('error', Object.assign(new Error(refusal.details), refusal));
+  };
+  return Object.fromEntries(Object.entries(handlers).map(([name, handle]) => [name, guard(handle)]));
 }
 
 class Failure extends Error {
