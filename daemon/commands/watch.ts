@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConfigClient } from '../../client/config-client.ts';
-import type { Link, Snapshot } from '../../client/types.ts';
+import type { Link } from '../../client/types.ts';
 import { type Path, parsePath } from '../../schemas/paths.ts';
 import { DaemonError } from '../model/errors.ts';
 import { findAdminSocket } from '../ops/find-daemon.ts';

@@ -1,3 +1,6 @@
+import type { JsonObject } from '../../schemas/json.ts';
+import { compare, leavesOf } from '../../schemas/patch.ts';
+import type { Path } from '../../schemas/paths.ts';
 import type { LayerPart } from './layer.ts';
 
 /** Names a part within the daemon. */
@@ -22,4 +25,22 @@ export function overlayParts(
 
 export function isSameParts(a: readonly LayerPart[], b: readonly LayerPart[]): boolean {
   return a.length === b.length && a.every(({ settings }, i) => settings === b[i]!.settings);
+}
+
+/** Every leaf that a part gives and did not give before, or the other way round. */
+export function pathsChangedIn(before: readonly LayerPart[], after: readonly LayerPart[]): readonly Path[] {
+  const gone = new Map(before.map((part) => [partKey(part), part.settings]));
+  const changed = after.flatMap((part) => {
+    const was = gone.get(partKey(part));
+    gone.delete(partKey(part));
+    if (before.length === 0 || was === part.settings) return [];
+    const difference = compare(was ?? {}, part.settings);
+    return [...difference.changed, ...difference.removed];
+  });
+  return [...changed, ...[...gone.values()].flatMap((settings) => leavesOf(settings))];
+}
+
+/** A part's settings, under its key. */
+export function settingsByKey(parts: readonly LayerPart[]): ReadonlyMap<string, JsonObject> {
+  return new Map(parts.map((part) => [partKey(part), part.settings]));
 }

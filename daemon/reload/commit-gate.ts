@@ -1,14 +1,13 @@
 import type { Issue } from '../../schemas/errors.ts';
-import { compare, formatPaths } from '../../schemas/patch.ts';
 import { DaemonError } from '../model/errors.ts';
 import type { LayerPart } from '../model/layer.ts';
-import { overlayParts, partKey } from '../model/parts.ts';
 import type { Candidate, Cause, KeptSnapshot, Pin, ReloadOutcome, Snapshot } from '../model/snapshot.ts';
 import { findShadowed } from './find-shadowed.ts';
 import { LossGuard } from './loss-guard.ts';
 import { CandidateMaker } from './make-candidate.ts';
 import type { Refusals } from './refusals.ts';
 import type { Draft, SnapshotStore } from './snapshot-store.ts';
+import { withUrgent } from './urgent-parts.ts';
 import type { Validate } from './validate-candidate.ts';
 import { judgeTrial, type Trial, type TryOut } from './verify-candidate.ts';
 
@@ -169,13 +168,9 @@ export class CommitGate {
     const { stable } = publisher;
     const { parts, changed, removed } = draft.snapshot;
     if (!stable || !publisher.isUrgent([...changed, ...removed])) return undefined;
-    const before = new Map(store.current!.parts.map((part) => [partKey(part), part]));
-    const isUrgent = (part: LayerPart) => {
-      const [was, is] = [before.get(partKey(part)), parts.find((other) => partKey(other) === partKey(part))];
-      const difference = compare(was?.settings ?? {}, is?.settings ?? {});
-      return publisher.isUrgent(formatPaths([...difference.changed, ...difference.removed]));
-    };
-    const forAll = store.draft(this.candidate(overlayParts(stable.parts, parts, isUrgent)), cause);
+    const isUrgent = (paths: readonly string[]) => publisher.isUrgent(paths);
+    const urgentParts = withUrgent(stable.parts, store.current!.parts, parts, isUrgent);
+    const forAll = store.draft(this.candidate(urgentParts), cause);
     if (!licence.noVerify) await this.#verify(forAll, signal);
     return forAll;
   }

@@ -9,6 +9,7 @@ import type { Source } from '../sources/source.ts';
 import type { CommitGate, PinKeeper, Preview } from './commit-gate.ts';
 import { inTime } from './in-time.ts';
 import { LayerStore } from './layer-store.ts';
+import { loadOnceThere } from './load-once-there.ts';
 import { type Looked, recordReload } from './record-reload.ts';
 import type { HeldChange, Refusals } from './refusals.ts';
 import {
@@ -56,10 +57,6 @@ export interface RollbackRequest {
   readonly force?: boolean | undefined;
 }
 
-/** How often a start looks again at a source that cannot be read yet. */
-const startAgainMs = 1_000;
-/** What a source fails by that is not there yet: a late mount, a network that comes up, credentials. */
-const mayCome = /^(source_missing|source_unreadable|secret_.*|google_credentials|deadline_exceeded)$/;
 /** How programs refuse a candidate. */
 const byPrograms: ReadonlySet<string> = new Set(['subscriber_rejected', 'subscriber_silent']);
 
@@ -270,7 +267,7 @@ export class Reloader {
     burst?: Burst,
   ): Promise<ReloadOutcome> {
     const work = async () => {
-      await this.#load(sourceIds, request, signal, this.#waitMs(actor));
+      await this.#load(sourceIds, request, actor, signal);
       return this.#commitBest(sourceIds, request, actor, signal);
     };
     const onRejected = (error: DaemonError) => this.#layers.reject(sourceIds, error);
@@ -278,31 +275,15 @@ export class Reloader {
     return this.#recorded(actor, work, onRejected, looked, burst?.reasons);
   }
 
-  /** Loads, and for as long as is to be waited loads again what is not there yet. */
-  async #load(
-    sourceIds: ReadonlySet<string>,
-    request: Request,
-    signal: AbortSignal,
-    waitMs: number,
-    told?: string,
-  ): Promise<void> {
-    const { clock, onWaiting } = this.#parts;
-    const startedAt = clock.monotonic();
-    const loading = this.#layers.load(sourceIds, request, signal);
-    try {
-      await this.#inTime(loading, signal).catch((error) => this.#tooLate(error, loading, sourceIds));
-    } catch (error) {
-      const isComing = error instanceof DaemonError && mayCome.test(error.code);
-      if (waitMs <= 0 || !isComing || signal.aborted) throw error;
-      if (error.message !== told) onWaiting(error);
-      await sleep(clock, Math.min(startAgainMs, waitMs), signal);
-      return this.#load(sourceIds, request, signal, waitMs - (clock.monotonic() - startedAt), error.message);
-    }
-  }
-
-  /** Only a start that has nothing to serve meanwhile waits. */
-  #waitMs({ cause }: Actor): number {
-    return cause === 'start' && this.#parts.store.current === undefined ? this.#parts.startWaitMs : 0;
+  /** Only a start that has nothing to serve meanwhile waits for a source that is not there yet. */
+  #load(sourceIds: ReadonlySet<string>, request: Request, { cause }: Actor, signal: AbortSignal): Promise<void> {
+    const { clock, onWaiting, startWaitMs, store } = this.#parts;
+    const load = () => {
+      const loading = this.#layers.load(sourceIds, request, signal);
+      return this.#inTime(loading, signal).catch((error) => this.#tooLate(error, loading, sourceIds));
+    };
+    const waits = cause === 'start' && store.current === undefined;
+    return waits ? loadOnceThere({ load, clock, onWaiting, waitMs: startWaitMs, signal }) : load();
   }
 
   /** Runs a task whose outcome is told; what it throws is a rejection. */

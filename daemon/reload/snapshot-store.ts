@@ -4,7 +4,7 @@ import { isObject, type JsonObject } from '../../schemas/json.ts';
 import { compare, type Difference, formatPaths, leavesOf } from '../../schemas/patch.ts';
 import { formatPath, type Path, valueAt } from '../../schemas/paths.ts';
 import type { AppSchema } from '../model/app-schema.ts';
-import { partKey } from '../model/parts.ts';
+import { pathsChangedIn } from '../model/parts.ts';
 import { isSecret } from '../model/secrecy.ts';
 import type { Candidate, Cause, KeptSnapshot, Snapshot } from '../model/snapshot.ts';
 import { type Clock, timestamp } from '../ops/clock.ts';
@@ -185,17 +185,4 @@ export class SnapshotStore {
     if (isSecret(this.#parts.schema, parts, path)) this.#secretPaths.add(formatPath(path));
     else this.#secretPaths.delete(formatPath(path));
   }
-}
-
-/** Every leaf that a part gives and did not give before, or the other way round. */
-function pathsChangedIn(before: Snapshot['parts'], after: Snapshot['parts']): readonly Path[] {
-  const gone = new Map(before.map((part) => [partKey(part), part.settings]));
-  const changed = after.flatMap((part) => {
-    const was = gone.get(partKey(part));
-    gone.delete(partKey(part));
-    if (before.length === 0 || was === part.settings) return [];
-    const difference = compare(was ?? {}, part.settings);
-    return [...difference.changed, ...difference.removed];
-  });
-  return [...changed, ...[...gone.values()].flatMap((settings) => leavesOf(settings))];
 }

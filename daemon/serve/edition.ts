@@ -39,6 +39,17 @@ export class Edition {
     this.#isCandidate = kind === 'candidate';
   }
 
+  /** A program at this position runs these settings. Its number may be an earlier one: what came after it changed nothing in this view. */
+  isHeldAt(last: Position | undefined): boolean {
+    const { epoch, revision, digest } = this.position;
+    return last?.epoch === epoch && last.revision <= revision && last.digest === digest;
+  }
+
+  /** A program at this position has a higher number of the same epoch. */
+  isBehind(last: Position | undefined): boolean {
+    return last?.epoch === this.position.epoch && last.revision > this.position.revision;
+  }
+
   whole(): EncodedDelivery {
     this.#whole ??= this.#encode('snapshot', false, { settings: this.seen.settings });
     return this.#whole;

@@ -62,6 +62,8 @@ export interface ReportedFailure {
   readonly since: string;
 }
 
+type Leaving = Extract<SessionEvent, { kind: 'left' }>['how'];
+
 /** Bytes of answers that a program may leave unread before it gets no more. */
 const maxPendingAnswers = 1024 * 1024;
 
@@ -285,14 +287,14 @@ export class Session {
     this.#can = { patch: can('patch'), verify: can('verify'), observe: can('observe') };
     // It was one of the first to run what is staged, or an earlier stage of it, and lost us meanwhile.
     const { current, staged } = this.#parts.view;
-    if (staged && (isOf(staged, hello.last) || isAheadOf(current, hello.last))) this.#isCanary = true;
+    if (staged?.isHeldAt(hello.last) || (staged && current?.isBehind(hello.last))) this.#isCanary = true;
     const edition = this.#edition;
-    const hasIt = isOf(edition, hello.last);
+    const hasIt = edition?.isHeldAt(hello.last) === true;
     if (hasIt) this.#slot.hold(edition!, hello.last!);
     this.#joinedAt = this.#parts.clock.monotonic();
     this.#send('welcome', this.#welcome(hasIt, edition?.position));
     this.#parts.onEvent({ kind: 'joined' }, this);
-    if (isAheadOf(this.#edition, hello.last))
+    if (this.#edition?.isBehind(hello.last))
       this.#parts.onEvent({ kind: 'ahead', revision: hello.last!.revision }, this);
     this.offer();
   }
@@ -397,22 +399,4 @@ export class Session {
   #send<Type extends keyof ToClient>(type: Type, data: ToClient[Type]): void {
     this.#parts.line.write(encodeFrame(type, data));
   }
-}
-
-type Leaving = Extract<SessionEvent, { kind: 'left' }>['how'];
-
-/** Whether a program that was last at this position has a higher number than an edition of the same epoch. */
-function isAheadOf(edition: Edition | undefined, last: Position | undefined): boolean {
-  return edition !== undefined && last?.epoch === edition.position.epoch && last.revision > edition.position.revision;
-}
-
-/** Whether a program that was last at this position runs an edition. Its number may be an earlier one: what came after it changed nothing in this view. */
-function isOf(edition: Edition | undefined, last: Position | undefined): boolean {
-  const position = edition?.position;
-  return (
-    position !== undefined &&
-    last?.epoch === position.epoch &&
-    last.revision <= position.revision &&
-    last.digest === position.digest
-  );
 }

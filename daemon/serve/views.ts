@@ -1,7 +1,6 @@
 import type { JsonValue } from '../../schemas/json.ts';
-import type { DaemonState, Nack, Rejecting, Request } from '../../schemas/wire.ts';
+import type { DaemonState, Rejecting, Request } from '../../schemas/wire.ts';
 import type { Delivery, Snapshot } from '../model/snapshot.ts';
-import { orAborted } from '../ops/abort.ts';
 import { accountNumber } from '../ops/accounts.ts';
 import type { Clock } from '../ops/clock.ts';
 import type { Log } from '../ops/log.ts';
@@ -12,9 +11,11 @@ import type { Trial } from '../reload/verify-candidate.ts';
 import { createFrameCheck } from './check-frame.ts';
 import { Deliveries } from './deliveries.ts';
 import { Doorkeeper } from './doorkeeper.ts';
+import { rejectingOf } from './rejecting.ts';
 import { Roster, type RosterKeeper } from './roster.ts';
 import type { Session } from './session.ts';
 import type { SessionEvent } from './session-event.ts';
+import { Verifications, viewsChangedBy } from './verifications.ts';
 import { View } from './view.ts';
 import { ViewServer } from './view-server.ts';
 
@@ -45,9 +46,6 @@ export interface Answers {
   readonly unanswered: readonly string[];
 }
 
-/** A program that refused something and was absent so often when it was to be asked again has no say in it any more. */
-const maxAbsences = 2;
-
 /** What a frame needs besides the settings: its head, and the names of what changed. */
 const frameOverheadBytes = 1024 * 1024;
 
@@ -58,8 +56,7 @@ export class Views {
   readonly #parts: ViewsParts;
   readonly #deliveries: Deliveries;
   readonly roster: Roster;
-  /** How often a program that refused something was absent when it was to be asked again. */
-  readonly #absences = new Map<string, number>();
+  readonly #verifications: Verifications;
   #isOpen = false;
 
   /** Throws `options_unusable` for accounts that are not there. */
@@ -87,6 +84,7 @@ export class Views {
         mayRotate: mayRotate && options.sources.gcp !== undefined,
       });
     });
+    this.#verifications = new Verifications({ servers: this.servers, roster: this.roster });
   }
 
   /** Programs, without those that only look on. */
@@ -134,61 +132,14 @@ export class Views {
 
   /** The programs in whose view a snapshot changes something, and whether some are expected and not connected. */
   concernedBy(snapshot: Snapshot): { readonly programs: readonly Session[]; readonly isMissing: boolean } {
-    const views = this.#viewsChangedBy(snapshot);
+    const views = viewsChangedBy(this.servers, snapshot);
     const programs = this.programs.filter(({ view }) => views.includes(view.name));
     return { programs, isMissing: this.roster.isMissing(views) };
   }
 
-  /**
-   * Has every program with `verify` try a candidate, where it changes something for it. Nobody keeps it. After a start it
-   * waits for the programs that were connected before. Of `refusers`, who refused the same before, one that is absent
-   * counts as silent, the first time.
-   */
-  async tryOut(candidate: Snapshot, signal: AbortSignal, refusers: readonly string[] = []): Promise<Trial> {
-    // With nothing to serve meanwhile, the sockets are not open, and nobody can come back.
-    if (this.servers.some(({ view }) => view.current)) await orAborted(this.roster.returned(), signal);
-    const asked = this.servers.flatMap(({ view, sessions }) => {
-      const edition = view.candidate(candidate);
-      return edition ? sessions.filter(({ verifies }) => verifies).map((session) => ({ session, edition })) : [];
-    });
-    const trying = asked.map(({ session, edition }) => {
-      const hadVote = session.hasVote;
-      const verdict = session.tryOut(edition);
-      // What it says later gives it its vote back.
-      return hadVote ? verdict.then((said) => ({ session, said })) : undefined;
-    });
-    const verdicts = (await orAborted(Promise.all(trying), signal)).filter((verdict) => verdict !== undefined);
-    const rejecting = verdicts.flatMap(({ session, said }) => (said.kind === 'rejected' ? [{ session, said }] : []));
-    const quiet = verdicts.flatMap(({ session, said }) =>
-      said.kind === 'silent' && (session.hasVote || said.why === 'lost') ? [{ session, why: said.why }] : [],
-    );
-    for (const { session, why } of quiet) if (why === 'lost') this.#absences.set(session.voter, 1);
-    const absent = this.#absentOf(refusers, this.#viewsChangedBy(candidate));
-    return {
-      asked: asked.length,
-      rejectedBy: rejecting.map(({ session, said }) => rejectingOf(session, said.nack)),
-      silent: [
-        ...quiet.map(({ session: { name, pid }, why }) => ({ name, pid, why })),
-        ...absent.map((voter) => ({ name: voter.slice(voter.indexOf('/') + 1), pid: 0, why: 'absent' as const })),
-      ],
-      refusers: [...[...rejecting, ...quiet].map(({ session }) => session.voter), ...absent],
-    };
-  }
-
-  #viewsChangedBy(snapshot: Snapshot): readonly string[] {
-    const changed = this.servers.filter(({ view }) => view.candidate(snapshot) !== undefined);
-    return changed.map(({ view }) => view.name);
-  }
-
-  /** Those that are not connected and have not missed their turn before. */
-  #absentOf(refusers: readonly string[], views: readonly string[]): readonly string[] {
-    const isAsked = (voter: string) => views.includes(voter.slice(0, voter.indexOf('/')));
-    return [...new Set(refusers)].filter((voter) => {
-      if (this.roster.isConnected(voter) || !isAsked(voter)) return false;
-      const absences = (this.#absences.get(voter) ?? 0) + 1;
-      this.#absences.set(voter, absences);
-      return absences < maxAbsences;
-    });
+  /** Has every program with `verify` try a candidate; see {@link Verifications.run}. */
+  tryOut(candidate: Snapshot, signal: AbortSignal, refusers: readonly string[] = []): Promise<Trial> {
+    return this.#verifications.run(candidate, signal, refusers);
   }
 
   /** Milliseconds from the commit of a revision, or from when the program joined if that was later, until now. */
@@ -223,9 +174,9 @@ export class Views {
   #follow(event: SessionEvent, { voter, verifies }: Session): void {
     if (event.kind === 'joined') {
       this.roster.joined({ voter, verifies });
-      this.#absences.delete(voter);
+      this.#verifications.forget(voter);
     } else if (event.kind === 'left' && this.roster.left(voter, event.how === 'goodbye')) {
-      this.#absences.delete(voter);
+      this.#verifications.forget(voter);
       this.#parts.onGoodbye(voter);
     }
   }
@@ -245,11 +196,4 @@ export function viewGroups({ views, file }: Options): readonly number[] {
 
 function groupOf({ name, group }: ViewOptions, file: string): number | undefined {
   return group === undefined ? undefined : accountNumber('group', group, `${file}: views.${name}`);
-}
-
-export function rejectingOf(
-  { name, pid }: Session,
-  { code, paths, message }: Pick<Nack, 'code' | 'paths' | 'message'>,
-): Rejecting {
-  return { name, pid, code, paths, message };
 }
