@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../schemas/json.ts';
+import { isEqual, type JsonObject } from '../../schemas/json.ts';
 import { compare, leavesOf } from '../../schemas/patch.ts';
 import type { Path } from '../../schemas/paths.ts';
 import type { LayerPart } from './layer.ts';
@@ -23,6 +23,14 @@ export function overlayParts(
   return parts;
 }
 
+/** The same parts with the same settings, in whatever objects. */
+export function isEqualParts(a: readonly LayerPart[], b: readonly LayerPart[]): boolean {
+  const isSame = (part: LayerPart, i: number) =>
+    partKey(part) === partKey(b[i]!) && isEqual(part.settings, b[i]!.settings);
+  return a.length === b.length && a.every(isSame);
+}
+
+/** The same settings objects. */
 export function isSameParts(a: readonly LayerPart[], b: readonly LayerPart[]): boolean {
   return a.length === b.length && a.every(({ settings }, i) => settings === b[i]!.settings);
 }

@@ -1,8 +1,7 @@
-import { isEqual } from '../../schemas/json.ts';
 import type { Rejecting } from '../../schemas/wire.ts';
 import { DaemonError } from '../model/errors.ts';
 import type { Burst, Layer, LayerPart } from '../model/layer.ts';
-import { isSameParts } from '../model/parts.ts';
+import { isEqualParts, isSameParts } from '../model/parts.ts';
 import type { Actor, Cause, KeptSnapshot, ReloadOutcome, ReloadRecord, Snapshot } from '../model/snapshot.ts';
 import { type Clock, sleep, timestamp } from '../ops/clock.ts';
 import type { Source } from '../sources/source.ts';
@@ -130,10 +129,7 @@ export class Reloader {
     } catch {
       return false;
     }
-    const after = this.#layers.partsOf(this.#layers.newest);
-    const isSame = ({ name, settings }: LayerPart, i: number) =>
-      after[i]!.name === name && isEqual(after[i]!.settings, settings);
-    return before.length === after.length && before.every(isSame);
+    return isEqualParts(before, this.#layers.partsOf(this.#layers.newest));
   }
 
   /** Reads what was hinted of these sources now, without waiting for the settle window. */

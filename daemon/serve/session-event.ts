@@ -18,3 +18,11 @@ export type SessionEvent =
   | { readonly kind: 'vote'; readonly isLost: boolean }
   /** `goodbye`: the program said so; `dismissed`: the daemon did, at a stop; `lost`: neither, or it was refused. */
   | { readonly kind: 'left'; readonly how: 'goodbye' | 'dismissed' | 'lost' };
+
+/** A failure that a program noticed after it had accepted. */
+export interface ReportedFailure {
+  readonly code: string;
+  readonly message: string;
+  /** ISO 8601. */
+  readonly since: string;
+}

@@ -19,7 +19,7 @@ import type { Edition } from './edition.ts';
 import { OpenRequests } from './open-requests.ts';
 import type { Peer } from './peer.ts';
 import { Pulse } from './pulse.ts';
-import type { SessionEvent } from './session-event.ts';
+import type { ReportedFailure, SessionEvent } from './session-event.ts';
 import { Slot } from './slot.ts';
 import { type SubscriberState, stateOf } from './subscriber-state.ts';
 import { Trials, type Verdict } from './trials.ts';
@@ -52,14 +52,6 @@ export interface SessionParts {
   readonly onEvent: (event: SessionEvent, session: Session) => void;
   /** Takes secrets out of what a program says. */
   readonly clean: (text: string) => string;
-}
-
-/** A failure that a program noticed after it had accepted. */
-export interface ReportedFailure {
-  readonly code: string;
-  readonly message: string;
-  /** ISO 8601. */
-  readonly since: string;
 }
 
 type Leaving = Extract<SessionEvent, { kind: 'left' }>['how'];
