@@ -28,7 +28,7 @@ import type { ReloadRequest } from './reload/reload-request.ts';
 import { Reloader, type RollbackRequest } from './reload/reloader.ts';
 import { SettleWindow } from './reload/settle-window.ts';
 import { SnapshotStore } from './reload/snapshot-store.ts';
-import { describeSessionEvent } from './serve/describe-session-event.ts';
+import { logSessionEvent } from './serve/describe-session-event.ts';
 import { LostVotes } from './serve/lost-votes.ts';
 import { Rollout } from './serve/rollout.ts';
 import { Rotation } from './serve/rotation.ts';
@@ -79,6 +79,7 @@ export class Daemon {
   readonly #stop = new AbortController();
   readonly #started = new StopList();
   readonly #lostVotes = new LostVotes((problem) => this.#health.setDegraded('votes', problem));
+  #starting: Promise<Snapshot> | undefined;
   #running: Promise<void> = Promise.resolve();
 
   /** Takes the state folder. Throws what is wrong with options, schema, folders or the process environment. */
@@ -254,33 +255,38 @@ export class Daemon {
 
   /** Resolves when the first snapshot is served. Throws why it cannot be; everything is then stopped again. */
   async start(): Promise<Snapshot> {
+    this.#starting = this.#startAll();
+    try {
+      return await this.#starting;
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  async #startAll(): Promise<Snapshot> {
     const { clock } = this.#parts;
     this.#started.add(() => this.#state.close());
     this.#started.add(() => this.#keeper.close());
     this.#started.add(() => this.#refusals.stop());
     for (const source of this.#sources) this.#started.add(() => source.close());
-    try {
-      // First, so that no reload that a signal or an operator asks for comes before it.
-      const isKept = this.#restore();
-      await this.#startPart(this.#lookouts);
-      await this.#startPart(this.#admin);
-      const live = this.#goLive(isKept);
-      this.#running = live;
-      // What is kept waits for no source that does not answer, nor for programs, which cannot be back before.
-      const { wanted } = this.#views.roster;
-      await (isKept ? Promise.race([live, wanted, sleep(clock, serveKeptAfterMs)]) : live);
-      this.#assertStarting();
-      this.#health.setProblems(this.#reloader.problems());
-      await this.#startPart(this.#views);
-      this.#started.add(() => this.#rollout.stop());
-      await this.#startPart(this.#guard());
-      this.#running = live.then(() => this.#reloader.run(this.#stop.signal));
-      this.#happenings.tell({ kind: 'ready', revision: this.#store.current!.revision });
-      return this.#store.current!;
-    } catch (error) {
-      await this.stop();
-      throw error;
-    }
+    // First, so that no reload that a signal or an operator asks for comes before it.
+    const isKept = this.#restore();
+    await this.#startPart(this.#lookouts);
+    await this.#startPart(this.#admin);
+    const live = this.#goLive(isKept);
+    this.#running = live;
+    // What is kept waits for no source that does not answer, nor for programs, which cannot be back before.
+    const { wanted } = this.#views.roster;
+    await (isKept ? Promise.race([live, wanted, sleep(clock, serveKeptAfterMs)]) : live);
+    this.#assertStarting();
+    this.#health.setProblems(this.#reloader.problems());
+    await this.#startPart(this.#views);
+    this.#started.add(() => this.#rollout.stop());
+    await this.#startPart(this.#guard());
+    this.#running = live.then(() => this.#reloader.run(this.#stop.signal));
+    this.#happenings.tell({ kind: 'ready', revision: this.#store.current!.revision });
+    return this.#store.current!;
   }
 
   /** Reads every source again. */
@@ -309,6 +315,8 @@ export class Daemon {
   async stop(): Promise<void> {
     if (!this.#stop.signal.aborted) this.#happenings.tell({ kind: 'stopping' });
     this.#stop.abort();
+    // A part that is being started is there to be stopped only after that.
+    await this.#starting?.catch(() => {});
     await this.#running.catch(() => {});
     await this.#started.stopAll(this.#parts.log);
   }
@@ -387,8 +395,7 @@ export class Daemon {
   }
 
   #onSession(event: SessionEvent, session: Session): void {
-    const line = describeSessionEvent(event, session);
-    if (line) this.#parts.log(line.level, line.event, line.message, line.fields);
+    logSessionEvent(event, session, this.#parts.log);
     const sinceCommitMs = event.kind === 'accepted' ? this.#views.sincePublished(event.revision, session) : undefined;
     this.#happenings.tell({ kind: 'session', event, session, sinceCommitMs });
     this.#rollout.onSession(event, session);

@@ -232,7 +232,7 @@ export class Rollout implements Publisher {
     const { log, views } = this.#parts;
     if (baking.first.size === 0) views.roster.forgetMissing();
     for (const session of baking.first) {
-      if (!session.isCurrent && session.isAnswering)
+      if (this.#baking === baking && !session.isCurrent && session.isAnswering)
         this.#reject(session, { code: 'unanswered', paths: [], message: 'it has not answered' });
     }
     if (this.#baking !== baking) return;
