@@ -384,8 +384,8 @@ export class Daemon {
     const { environment } = options;
     const { secretsLoaded } = this.#store;
     const said = outcome.kind === 'rejected' ? outcome.error.message : undefined;
-    const [staleSource] = [...this.#reloader.problems()].find(([, { message }]) => message === said) ?? [];
-    const stale = this.#store.current && staleSource && { stale: true, sourceId: staleSource };
+    const staleSources = [...this.#reloader.problems()].filter(([, { message }]) => message === said).map(([id]) => id);
+    const stale = this.#store.current && staleSources.length > 0 && { stale: true, staleSources };
     for (const { level, event, message, fields } of describeReloadEnd(record, outcome))
       log(level, event, message, { ...fields, ...stale, environment, secretsLoaded });
     if (this.#history.add(record)) this.#health.setDegraded('state', undefined);

@@ -86,7 +86,7 @@ describe('what an operator sees and does', function () {
     edit(5);
     await failed(daemon, 1);
     expect((await ask('status')).stdout).contain('stale');
-    expect(daemon.logged('config_reload_failed')[0]).include({ stale: true, sourceId: 'files:./secrets' });
+    expect(daemon.logged('config_reload_failed')[0]).deep.include({ stale: true, staleSources: ['files:./secrets'] });
     expect(daemon.logged('source_stale')).deep.equal([]);
     edit('value-1');
     await until('it recovers', () => daemon.logged('source_recovered').length === 1);

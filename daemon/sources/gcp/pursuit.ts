@@ -1,5 +1,6 @@
 import { DaemonError } from '../../model/errors.ts';
 import { type Clock, sleep } from '../../ops/clock.ts';
+import { unreachable } from './google-errors.ts';
 
 /** How closely to look, the closest last: at the version that was announced, at which one is to be served, at everything. */
 export const looks = ['announced', 'chosen', 'fresh'] as const;
@@ -80,7 +81,7 @@ export class Pursuit {
     const silent = () =>
       new DaemonError('secret_unavailable', 'Google does not answer', {
         subject,
-        mend: 'a running daemon retries by itself',
+        mend: unreachable,
       });
     this.fail(this.#trouble ?? silent());
   }
