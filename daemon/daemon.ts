@@ -2,10 +2,11 @@ import { AdminServer } from './admin/admin-server.ts';
 import { ProgramRequests } from './admin/program-requests.ts';
 import { Reports } from './admin/reports.ts';
 import { DaemonError } from './model/errors.ts';
-import type { Actor, ReloadOutcome, ReloadRecord, Snapshot } from './model/snapshot.ts';
+import type { Actor, ReloadOutcome, Snapshot } from './model/snapshot.ts';
 import type { AuditTrail } from './observe/audit-trail.ts';
 import { Happenings } from './observe/happenings.ts';
 import { Lookouts } from './observe/lookouts.ts';
+import { ReloadEnds } from './observe/reload-ends.ts';
 import { type Clock, sleep, systemClock } from './ops/clock.ts';
 import { spareDescriptors } from './ops/descriptors.ts';
 import { Health } from './ops/health.ts';
@@ -21,7 +22,6 @@ import { StateStore } from './ops/state-store.ts';
 import { StopList } from './ops/stop-list.ts';
 import { readVersion } from './ops/version.ts';
 import { CommitGate } from './reload/commit-gate.ts';
-import { describeReloadEnd } from './reload/describe-reload.ts';
 import { loadAppSchema } from './reload/load-app-schema.ts';
 import { Refusals } from './reload/refusals.ts';
 import type { ReloadRequest } from './reload/reload-request.ts';
@@ -187,6 +187,15 @@ export class Daemon {
       maxSnapshotBytes: options.limits.snapshotSize,
       maxRemoved: options.reload.maxRemoved,
     });
+    const reloadEnds = new ReloadEnds({
+      environment: options.environment,
+      log,
+      history: this.#history,
+      health: this.#health,
+      happenings: this.#happenings,
+      store: this.#store,
+      problems: () => this.#reloader.problems(),
+    });
     this.#reloader = new Reloader({
       sources: this.#sources,
       freshSources: () => createSources({ ...sourceParts, log: () => {} }),
@@ -206,7 +215,7 @@ export class Daemon {
         log('debug', 'config_reload_started', `reading (${cause})`, { trigger: cause, hints });
         this.#happenings.tell({ kind: 'reloading', cause });
       },
-      onEnd: (record, outcome) => this.#onReload(record, outcome),
+      onEnd: (...end) => reloadEnds.add(...end),
     });
     const gcp = this.#sources.find((source) => source instanceof GcpSource);
     this.#rotation = new Rotation({
@@ -376,22 +385,6 @@ export class Daemon {
 
   #assertStarting(): void {
     if (this.#stop.signal.aborted) throw new DaemonError('shutting_down', 'the daemon was stopped while it started');
-  }
-
-  #onReload(given: ReloadRecord, outcome: ReloadOutcome): void {
-    const { log, options } = this.#parts;
-    const record = this.#history.cleaned(given);
-    const { environment } = options;
-    const { secretsLoaded } = this.#store;
-    const said = outcome.kind === 'rejected' ? outcome.error.message : undefined;
-    const staleSources = [...this.#reloader.problems()].filter(([, { message }]) => message === said).map(([id]) => id);
-    const stale = this.#store.current && staleSources.length > 0 && { stale: true, staleSources };
-    for (const { level, event, message, fields } of describeReloadEnd(record, outcome))
-      log(level, event, message, { ...fields, ...stale, environment, secretsLoaded });
-    if (this.#history.add(record)) this.#health.setDegraded('state', undefined);
-    this.#happenings.tell({ kind: 'reload', record, outcome });
-    // Before the first snapshot nothing keeps anything.
-    if (this.#store.current) this.#health.setProblems(this.#reloader.problems(), said);
   }
 
   #onSession(event: SessionEvent, session: Session): void {

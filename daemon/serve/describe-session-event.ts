@@ -1,16 +1,22 @@
-import type { LogLevel } from '../ops/log.ts';
+import type { Log, LogLevel } from '../ops/log.ts';
 import type { Session } from './session.ts';
 import type { SessionEvent } from './session-event.ts';
 
-export interface SessionLine {
+interface SessionLine {
   readonly level: LogLevel;
   readonly event: string;
   readonly message: string;
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
+/** Logs an event, where it is one to be logged. */
+export function logSessionEvent(event: SessionEvent, session: Session, log: Log): void {
+  const line = describeSessionEvent(event, session);
+  if (line) log(line.level, line.event, line.message, line.fields);
+}
+
 /** How an event is logged; `undefined` for one that is not. */
-export function describeSessionEvent(event: SessionEvent, session: Session): SessionLine | undefined {
+function describeSessionEvent(event: SessionEvent, session: Session): SessionLine | undefined {
   const { name, pid, id, view, peer } = session;
   const who = { subscriber: name, pid, session: id, view: view.name, ...(peer && { uid: peer.uid }) };
   switch (event.kind) {
