@@ -23,7 +23,8 @@ export class FileCalls {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #running = new Set<Call>();
-  #queue: Call[] = [];
+  /** Calls that wait, by root. */
+  readonly #queues = new Map<string, Call[]>();
 
   /** `timeoutMs` is how long a call may take, in milliseconds; default 5 s. */
   constructor(clock: Clock, timeoutMs = 5_000) {
@@ -45,7 +46,9 @@ export class FileCalls {
         });
       };
       const call: Call = { root, path, begin, refuse, isLate: false };
-      this.#queue.push(call);
+      const queue = this.#queues.get(root);
+      if (queue) queue.push(call);
+      else this.#queues.set(root, [call]);
       this.#next();
     });
   }
@@ -57,13 +60,13 @@ export class FileCalls {
   }
 
   #next(): void {
-    const waiting: Call[] = [];
-    for (const call of this.#queue) {
-      if (this.#isBlocked(call)) call.refuse();
-      else if (this.#isFull(call)) waiting.push(call);
-      else this.#begin(call);
+    const late = [...this.#running].filter(({ isLate }) => isLate);
+    for (const [root, queue] of this.#queues) {
+      const waiting = late.length > 0 ? queue.filter((call) => !this.#refuseBlocked(call, late)) : queue;
+      while (waiting.length > 0 && !this.#isFull(root)) this.#begin(waiting.shift()!);
+      if (waiting.length > 0) this.#queues.set(root, waiting);
+      else this.#queues.delete(root);
     }
-    this.#queue = waiting;
   }
 
   #begin(call: Call): void {
@@ -71,13 +74,16 @@ export class FileCalls {
     call.begin();
   }
 
-  #isBlocked({ root, path }: Call): boolean {
-    const late = [...this.#running].filter(({ isLate }) => isLate);
+  /** True for a call that cannot be begun, nor soon. */
+  #refuseBlocked({ root, path, refuse }: Call, late: readonly Call[]): boolean {
     const ofRoot = late.filter((other) => other.root === root);
-    return late.length >= maxRunning || ofRoot.length >= maxPerRoot || ofRoot.some((other) => other.path === path);
+    const isBlocked =
+      late.length >= maxRunning || ofRoot.length >= maxPerRoot || ofRoot.some((other) => other.path === path);
+    if (isBlocked) refuse();
+    return isBlocked;
   }
 
-  #isFull({ root }: Call): boolean {
+  #isFull(root: string): boolean {
     const ofRoot = [...this.#running].filter((other) => other.root === root);
     return this.#running.size >= maxRunning || ofRoot.length >= maxPerRoot;
   }
