@@ -20,6 +20,8 @@ export interface PinKeeper {
 export interface Publisher {
   /** What all programs run, while some run something newer; `undefined` when nothing is staged. */
   readonly stable: Snapshot | undefined;
+  /** Revisions go to some programs first. */
+  readonly isStaging: boolean;
   /** A change at one of these paths goes to all programs at once. */
   isUrgent(paths: readonly string[]): boolean;
   /** As the strategy says: to all programs, or to some first. Called in the same turn as the commit. */
@@ -160,23 +162,42 @@ export class CommitGate {
   }
 
   /**
-   * What is urgent in a draft, on top of what all programs run: a draft for all of them, where something is staged that
-   * must not come to them with it. The parts in which something urgent changed go as a whole.
+   * What is urgent in a draft, on top of what all programs run: a draft for all of them, where the rest must go to some
+   * first. `undefined` where nothing is, or where it is not valid without the rest: then all of it goes to all.
    */
   async #urgent(draft: Draft, licence: Licence, cause: Cause, signal: AbortSignal): Promise<Draft | undefined> {
+    const { publisher } = this.#parts;
+    const { changed, removed } = draft.snapshot;
+    if (!publisher.isStaging || !publisher.isUrgent([...changed, ...removed])) return undefined;
+    for (;;) {
+      const stable = this.#stable;
+      const forAll = stable && this.#urgentDraft(stable, draft, cause);
+      if (!forAll) return undefined;
+      if (!licence.noVerify) await this.#verify(forAll, signal);
+      // What was staged may have gone to all, or have been withdrawn, while programs tried it.
+      if (this.#stable === stable) return forAll;
+    }
+  }
+
+  /** What all programs run. */
+  get #stable(): Snapshot | undefined {
+    return this.#parts.publisher.stable ?? this.#parts.store.current;
+  }
+
+  #urgentDraft(stable: Snapshot, { snapshot: { parts } }: Draft, cause: Cause): Draft | undefined {
     const { store, publisher } = this.#parts;
-    const { stable } = publisher;
-    const { parts, changed, removed } = draft.snapshot;
-    if (!stable || !publisher.isUrgent([...changed, ...removed])) return undefined;
     const isUrgent = (paths: readonly string[]) => publisher.isUrgent(paths);
-    const urgentParts = withUrgent(stable.parts, store.current!.parts, parts, isUrgent);
-    const forAll = store.draft(this.candidate(urgentParts), cause);
-    if (!licence.noVerify) await this.#verify(forAll, signal);
-    return forAll;
+    try {
+      return store.draft(this.candidate(withUrgent(stable.parts, store.current!.parts, parts, isUrgent)), cause);
+    } catch (error) {
+      if (error instanceof DaemonError) return undefined;
+      throw error;
+    }
   }
 
   #commitUrgent(urgent: Draft, { snapshot: { settings, parts } }: Draft, cause: Cause): Passed {
     const { store, publisher } = this.#parts;
+    const isStaged = publisher.stable !== undefined;
     const forAll = store.commit(urgent);
     const rest = store.draft({ settings, parts }, cause);
     if (!rest.isNew) {
@@ -184,7 +205,11 @@ export class CommitGate {
       return { kind: 'committed', snapshot: forAll, isHeld: false };
     }
     const staged = store.commit(rest);
-    publisher.publishToAll(forAll, staged);
+    if (isStaged) publisher.publishToAll(forAll, staged);
+    else {
+      publisher.publishToAll(forAll);
+      publisher.publish(staged);
+    }
     return { kind: 'committed', snapshot: staged, urgent: forAll, isHeld: false };
   }
 

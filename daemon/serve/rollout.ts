@@ -89,6 +89,10 @@ export class Rollout implements Publisher {
     return this.#baking && this.#stable;
   }
 
+  get isStaging(): boolean {
+    return this.#parts.options.canary !== undefined;
+  }
+
   isUrgent(paths: readonly string[]): boolean {
     const { urgent } = this.#parts.options;
     return paths.some((text) => urgent.covers(parsePath(text) ?? []));
@@ -131,7 +135,10 @@ export class Rollout implements Publisher {
   }
 
   publishToAll(snapshot: Snapshot, staged?: Snapshot): void {
-    const first = this.#baking?.first;
+    const { first, snapshot: baking } = this.#baking ?? {};
+    const { revision } = snapshot;
+    if (baking?.revision === revision)
+      this.#parts.log('info', 'rollout_promoted', `revision ${revision} goes to all before it has baked`, { revision });
     this.#end();
     this.#toAll(snapshot, staged);
     if (staged) this.#begin(staged, first ?? new Set());
@@ -223,6 +230,9 @@ export class Rollout implements Publisher {
     if (!session.isCanary && !isFirst && !isNamed(session, this.#parts.options.canary!)) return;
     session.setCanary(true);
     baking.first.add(session);
+    const { revision } = baking.snapshot;
+    const what = `${session.name} tries revision ${revision} too`;
+    this.#parts.log('info', 'rollout_joined', what, { revision, subscriber: session.name });
     if (isEmpty) this.#startBake(baking);
     this.#keep();
   }

@@ -30,6 +30,7 @@ export class Roster {
   readonly #returned = Promise.withResolvers<void>();
   readonly #wanted = Promise.withResolvers<void>();
   #isSaving = false;
+  #isClosed = false;
 
   constructor(parts: RosterParts) {
     this.#parts = parts;
@@ -102,9 +103,15 @@ export class Roster {
 
   // Programs come in crowds: one write for all of a turn.
   #save(): void {
-    if (this.#isSaving) return;
+    if (this.#isSaving || this.#isClosed) return;
     this.#isSaving = true;
     setImmediate(() => this.flush());
+  }
+
+  /** The daemon is stopping: who leaves from now on is still expected. */
+  close(): void {
+    this.flush();
+    this.#isClosed = true;
   }
 
   /** Writes what has changed. */

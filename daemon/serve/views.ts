@@ -104,8 +104,8 @@ export class Views {
   }
 
   async stop(): Promise<void> {
+    this.roster.close();
     await Promise.all(this.servers.map((server) => server.stop()));
-    this.roster.flush();
   }
 
   /** Everybody is to run this, but for those that run what is staged, who get `staged`. */

@@ -231,11 +231,19 @@ export class ModelWorld {
     return this.test.post(path, body);
   }
 
+  /** A program that got what is served from this life of the daemon, which therefore knows its values. */
+  #upToDate(): Program | undefined {
+    const { revision } = this.daemon!.reports.summary();
+    const knows = ({ name, config }: Program) =>
+      config?.snapshot.revision === revision && this.#judge.acceptedBy(revision).has(name);
+    return this.#programs.find(knows);
+  }
+
   async reload(): Promise<void> {
     this.#pinEnds++;
     const [at, starts] = [performance.now(), this.#starts];
     const said = parts.map((part) => [part, this.files.now(part)?.serial] as const);
-    const { token } = this.#programs.find(({ config }) => config)?.config?.settings.second ?? {};
+    const { token } = this.#upToDate()?.config?.settings.second ?? {};
     const reason = this.random() < 0.5 && token ? `because of ${token}` : 'because';
     const { status, body } = await this.post('reload-config', { reason, acceptMissing: this.random() < 0.3 });
     const isMine = status !== 422 || body.code !== 'source_missing';

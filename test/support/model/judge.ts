@@ -118,6 +118,9 @@ export class Judge {
     );
     if (event === 'snapshot_restored') this.#onRestored(fields.revision, fields.epoch);
     else if (event === 'rollout_staged') this.#onStaged(fields.revision, fields.first);
+    else if (event === 'rollout_promoted')
+      for (const serial of serialsOf(this.contentOf(fields.revision) ?? {})) this.#baked.add(serial);
+    else if (event === 'rollout_joined') this.#onJoined(fields.revision, fields.subscriber);
     else if (event === 'rollout_completed') this.#onBaked(fields.revision);
     else if (event === 'config_reload_started' && /^(operator|signal)$/.test(fields.trigger)) this.#condemned = [];
     else if (event === 'config_reload_completed') this.#onReload(fields as never);
@@ -212,6 +215,11 @@ export class Judge {
       // A daemon that stops makes nobody one of the first.
       if (!this.isStopping) for (const name of first) this.#allowed.add(`${name} ${serial}`);
     }
+  }
+
+  #onJoined(revision: number, name: string): void {
+    for (const serial of serialsOf(this.contentOf(revision) ?? {}))
+      if (!this.isStopping) this.#allowed.add(`${name} ${serial}`);
   }
 
   #onBaked(revision: number): void {

@@ -61,6 +61,7 @@ describe('the gate before a commit', () => {
       get stable() {
         return stable;
       },
+      isStaging: true,
       isUrgent: (paths: readonly string[]) => paths.includes('key'),
       publish: ({ revision }: Snapshot) => void published.push({ staged: revision }),
       publishToAll: ({ revision }: Snapshot, staged?: Snapshot) =>

@@ -104,7 +104,13 @@ describe('the reloader', () => {
       random: () => 1,
       onDue: (sourceIds) => sourceIds.forEach((sourceId) => void settle.add({ sourceId, reason: 'retry' })),
     });
-    const publisher = { stable: undefined, isUrgent: () => false, publish: () => {}, publishToAll: () => {} };
+    const publisher = {
+      stable: undefined,
+      isStaging: false,
+      isUrgent: () => false,
+      publish: () => {},
+      publishToAll: () => {},
+    };
     const rules = { maxSnapshotBytes: 1_000, maxRemoved: 1 };
     const gate = new CommitGate({ store, validate, tryOut, pins, refusals, publisher, ...rules });
     reloader = new Reloader({
