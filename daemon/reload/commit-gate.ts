@@ -26,7 +26,7 @@ export interface Publisher {
   isUrgent(paths: readonly string[]): boolean;
   /** As the strategy says: to all programs, or to some first. Called in the same turn as the commit. */
   publish(snapshot: Snapshot): void;
-  /** To all programs at once; with `staged`, those that run what was staged get that one instead. */
+  /** To all programs at once; with `staged`, some get that one instead: those that run what was staged, or else the first. */
   publishToAll(snapshot: Snapshot, staged?: Snapshot): void;
 }
 
@@ -197,7 +197,6 @@ export class CommitGate {
 
   #commitUrgent(urgent: Draft, { snapshot: { settings, parts } }: Draft, cause: Cause): Passed {
     const { store, publisher } = this.#parts;
-    const isStaged = publisher.stable !== undefined;
     const forAll = store.commit(urgent);
     const rest = store.draft({ settings, parts }, cause);
     if (!rest.isNew) {
@@ -205,11 +204,7 @@ export class CommitGate {
       return { kind: 'committed', snapshot: forAll, isHeld: false };
     }
     const staged = store.commit(rest);
-    if (isStaged) publisher.publishToAll(forAll, staged);
-    else {
-      publisher.publishToAll(forAll);
-      publisher.publish(staged);
-    }
+    publisher.publishToAll(forAll, staged);
     return { kind: 'committed', snapshot: staged, urgent: forAll, isHeld: false };
   }
 

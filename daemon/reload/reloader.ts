@@ -334,9 +334,10 @@ export class Reloader {
       const alone = layers.withOnly(new Set(names.filter((name) => !held.has(name))));
       if (!(error instanceof DaemonError) || !this.#differ(alone, all) || !this.#differ(alone, layers.accepted))
         throw error;
+      const located = await layers.located(error);
       const outcome = await this.#commit(alone, request, actor, signal);
-      layers.reject(layers.sourceIds, await layers.located(error));
-      return outcome.kind === 'committed' ? { ...outcome, refused: error } : outcome;
+      layers.reject(layers.sourceIds, located);
+      return outcome.kind === 'committed' ? { ...outcome, refused: located } : outcome;
     }
   }
 

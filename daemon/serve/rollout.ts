@@ -51,6 +51,7 @@ interface Baking {
   readonly rejected: Map<Session, Rejecting>;
   until: string;
   cancel: () => void;
+  isExtended: boolean;
   readonly over: PromiseWithResolvers<void>;
 }
 
@@ -140,8 +141,17 @@ export class Rollout implements Publisher {
     if (baking?.revision === revision)
       this.#parts.log('info', 'rollout_promoted', `revision ${revision} goes to all before it has baked`, { revision });
     this.#end();
+    if (!staged) return this.#toAll(snapshot);
+    const canaries = first ?? new Set(this.#chooseFor(staged));
+    for (const session of canaries) session.setCanary(true);
     this.#toAll(snapshot, staged);
-    if (staged) this.#begin(staged, first ?? new Set());
+    this.#begin(staged, canaries);
+    this.#logStaged(staged, [...canaries]);
+  }
+
+  #chooseFor(snapshot: Snapshot): readonly Session[] {
+    const { options, views } = this.#parts;
+    return chooseCanaries(views.concernedBy(snapshot).programs, options.canary!, this.#before);
   }
 
   /** The daemon is stopping: who leaves from now on says nothing about what it ran. */
@@ -195,20 +205,23 @@ export class Rollout implements Publisher {
   }
 
   #bake(snapshot: Snapshot, first: readonly Session[]): void {
+    this.#begin(snapshot, new Set(first));
+    this.#logStaged(snapshot, first);
+    this.#parts.views.stage(snapshot, first);
+  }
+
+  #logStaged({ revision }: Snapshot, first: readonly Session[]): void {
     const { options, views, clock, log } = this.#parts;
     const { bakeMs } = options.canary!;
-    this.#begin(snapshot, new Set(first));
-    const { revision } = snapshot;
     const names = first.map(({ name }) => name);
     const who = first.length > 0 ? names.join(', ') : 'the first that comes back';
     const what = `revision ${revision} goes to ${first.length} of ${views.programs.length} programs first: ${who}`;
     log('info', 'rollout_staged', what, { revision, first: names, bakeMs, at: timestamp(clock) });
-    views.stage(snapshot, first);
   }
 
   #begin(snapshot: Snapshot, first: Set<Session>): void {
     const over = Promise.withResolvers<void>();
-    this.#baking = { snapshot, first, rejected: new Map(), until: '', cancel: () => {}, over };
+    this.#baking = { snapshot, first, rejected: new Map(), until: '', cancel: () => {}, isExtended: false, over };
     this.#startBake(this.#baking);
     if (first.size > 0) this.#keep();
   }
@@ -241,9 +254,15 @@ export class Rollout implements Publisher {
     const baking = this.#baking!;
     const { log, views } = this.#parts;
     if (baking.first.size === 0) views.roster.forgetMissing();
-    for (const session of baking.first) {
-      if (this.#baking === baking && !session.isCurrent && session.isAnswering)
-        this.#reject(session, { code: 'unanswered', paths: [], message: 'it has not answered' });
+    const unanswered = [...baking.first].filter((session) => !session.isCurrent && session.isAnswering);
+    // A program that was still working on an earlier revision has the time once more.
+    if (unanswered.length > 0 && !baking.isExtended) {
+      baking.isExtended = true;
+      return this.#startBake(baking);
+    }
+    for (const session of unanswered) {
+      if (this.#baking !== baking) return;
+      this.#reject(session, { code: 'unanswered', paths: [], message: 'it has not answered' });
     }
     if (this.#baking !== baking) return;
     const { revision } = baking.snapshot;

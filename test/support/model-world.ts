@@ -239,6 +239,11 @@ export class ModelWorld {
     return this.#programs.find(knows);
   }
 
+  swapTwins(): void {
+    this.files.swapTwins();
+    this.#judge.changed('first');
+  }
+
   async reload(): Promise<void> {
     this.#pinEnds++;
     const [at, starts] = [performance.now(), this.#starts];

@@ -84,6 +84,11 @@ export class Judge {
     return this.#condemned.find((one) => one.isLogged && holds(content, one.content))?.content;
   }
 
+  /** A part has other content than its number tells: what was withdrawn with it is another combination. */
+  changed(part: Part): void {
+    this.#condemned = this.#condemned.filter(({ content }) => content[part] === undefined);
+  }
+
   /** A program's `verify` has refused this number, before it was committed or after. */
   hasRefused(serial: number): boolean {
     return this.refusedLate.has(serial) || [...this.#refusals.keys()].some((key) => key.endsWith(` ${serial}`));

@@ -27,7 +27,7 @@ export const operations: readonly Operation[] = [
   { name: 'rename over', weight: 1, act: (world) => void world.files.write(world.pick(parts), 'by rename') },
   { name: 'bad content', weight: 1, act: (world) => world.files.spoil(world.pick(parts)) },
   { name: 'delete', weight: 0.7, act: (world) => world.files.remove(world.pick(parts)) },
-  { name: 'twins', weight: 0.5, act: (world) => world.files.swapTwins() },
+  { name: 'twins', weight: 0.5, act: (world) => world.swapTwins() },
   { name: 'heal', weight: 1, act: (world) => world.heal() },
   { name: 'report', weight: 1.5, act: (world) => world.report(long(world, 2_000)) },
   {
