@@ -82,6 +82,7 @@ export class ModelWorld {
       served: () => ({
         content: contentOf(this.daemon!.reports.config()),
         epoch: this.daemon!.reports.summary().epoch,
+        revision: this.daemon!.reports.summary().revision,
       }),
       stage: () => (this.daemon && this.#isServing ? this.daemon.reports.summary().rollout : null),
       isKnown: (token) => this.files.isKnown(token),
@@ -261,7 +262,9 @@ export class ModelWorld {
         const run = this.#calm(part).map(({ content }) => content[part]!);
         return run.every((one) => is.includes(one));
       };
-      const isOver = () => this.#starts !== starts || this.daemon!.reports.summary().pinned || isRun();
+      // Who refuses it when it has come keeps what it had.
+      const isRefused = () => this.#judge.refusedLate.has(this.files.now(part)?.serial ?? serial);
+      const isOver = () => this.#starts !== starts || this.daemon!.reports.summary().pinned || isRun() || isRefused();
       await until('the reload has come to the programs', isOver, 1_500).catch(() => {
         const run = this.#calm(part).map(({ name, content }) => `${name} ${content[part]}`);
         this.#violations.expect(

@@ -20,8 +20,8 @@ export interface JudgeParts {
   readonly choices: Choices;
   readonly violations: Violations;
   readonly programs: () => readonly Program[];
-  /** The contents that are served now, and the epoch. */
-  readonly served: () => { readonly content: Content; readonly epoch: string };
+  /** The contents that are served now, with their position. */
+  readonly served: () => { readonly content: Content; readonly epoch: string; readonly revision: number };
   /** The rollout that is under way, as the daemon says. */
   readonly stage: () => {
     readonly revision: number;
@@ -172,6 +172,7 @@ export class Judge {
     if (previous?.epoch === epoch)
       expect(revision > previous.revision, 'backwards', () => `${where}, after ${previous.revision}`);
     expect(this.#contents.has(id), 'committed', () => where);
+    if (parts.every((part) => program.sees(part))) this.#contents.set(id, contentOf(settings));
     for (const part of parts) {
       const pair = settings[part];
       if (!program.sees(part)) continue;
@@ -290,7 +291,7 @@ export class Judge {
     this.expect(!isCalm || isSlow || !/in time/.test(message), 'silent', () => message);
   }
 
-  #onRollback({ revision, to, by, reason = '' }: { revision: number; to: number; by?: string; reason?: string }): void {
+  #onRollback({ revision, by, reason = '' }: { revision: number; by?: string; reason?: string }): void {
     const content = this.contentOf(revision) ?? {};
     for (const serial of serialsOf(content)) this.#baked.add(serial);
     const bad = by === undefined ? /^revision (\d+): /.exec(reason)?.[1] : undefined;
@@ -298,14 +299,15 @@ export class Judge {
       this.#condemned = this.#condemned.filter((one) => !holds(content, one.content));
       return;
     }
-    const fresh = freshIn(this.contentOf(Number(bad)) ?? {}, this.contentOf(to) ?? content);
+    const fresh = freshIn(this.contentOf(Number(bad)) ?? {}, content);
     this.#condemned.push({ content: fresh, from: 0, isLogged: true, why: `revision ${bad} was withdrawn` });
   }
 
   #record(revision: number): { readonly content: Content } {
-    const { content, epoch } = this.#parts.served();
+    const { content, epoch, revision: served } = this.#parts.served();
     const id = `${epoch} ${revision}`;
-    if (!this.#contents.has(id)) this.#contents.set(id, content);
+    // What is urgent had a revision of its own, and another one is served by now: the programs will say what was in it.
+    if (!this.#contents.has(id)) this.#contents.set(id, revision === served ? content : {});
     return { content: this.#contents.get(id)! };
   }
 }
