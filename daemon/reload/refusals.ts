@@ -121,11 +121,11 @@ export class Refusals {
   }
 
   /** These parts are served now. What else was rejected may be what a program waited for, and is tried again soon. */
-  passed(parts: readonly LayerPart[], isNew: boolean): void {
+  passed(parts: readonly LayerPart[]): void {
     if (this.#entries.length === 0) return;
     const left = this.#entries.filter((entry) => !this.#isWithin(entry, parts));
     const soon = this.#soon(1);
-    this.#set(isNew ? left.map((entry) => ({ ...entry, dueAt: sooner(entry, soon) })) : left);
+    this.#set(left.map((entry) => ({ ...entry, dueAt: sooner(entry, soon) })));
   }
 
   /** Forgets what was rejected and is not what the sources have now. */

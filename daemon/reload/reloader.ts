@@ -188,7 +188,10 @@ export class Reloader {
     const { refusals, store, gate } = this.#parts;
     const [first] = rejectedBy;
     const why = `${first?.name || 'a program'} (pid ${first?.pid}) rejects it: ${first?.message}`;
-    refusals.withdraw(bad.parts, stable.parts, why, voters);
+    // Silence says nothing about the content: it is tried again later.
+    const isSilence = rejectedBy.every(({ code }) => code === 'unanswered');
+    if (isSilence) refusals.reject(bad.parts, stable.parts, why, voters);
+    else refusals.withdraw(bad.parts, stable.parts, why, voters);
     return this.#exclusive(async () => {
       const isOnTop = store.current!.revision !== bad.revision;
       const isRefused = refusals.heldOf(store.current!.parts).size > 0;
@@ -369,7 +372,8 @@ export class Reloader {
       const { isHeld, ...outcome } = await gate.pass(parts, request, cause, signal);
       if (!isHeld) {
         this.#layers.accept(layers);
-        refusals.passed(parts, outcome.kind === 'committed');
+        // What was withdrawn while this was read is in what is served, until the withdrawal has its turn.
+        if (outcome.kind === 'committed') refusals.passed(parts);
       }
       return outcome;
     } catch (error) {

@@ -292,7 +292,7 @@ export class ModelWorld {
     const isAsSaid =
       status === 200 || /^(settings_invalid|subscriber_|revision_gone|shutting_down|not_reachable)/.test(body?.code);
     this.#violations.expect(isAsSaid, 'answers', () => `rollback to ${to} is answered ${status}: ${body?.message}`);
-    const content = status === 200 && this.#judge.contentOf(body.revision);
+    const content = status === 200 && this.daemon !== undefined && this.#judge.contentOf(body.revision);
     if (!content) return;
     const isLater = () => pinEnds !== this.#pinEnds || starts !== this.#starts;
     const without = () =>

@@ -295,7 +295,8 @@ export class Judge {
     const content = this.contentOf(revision) ?? {};
     for (const serial of serialsOf(content)) this.#baked.add(serial);
     const bad = by === undefined ? /^revision (\d+): /.exec(reason)?.[1] : undefined;
-    if (bad === undefined) {
+    // Silence is no verdict: it is tried again.
+    if (bad === undefined || /it has not answered$/.test(reason)) {
       this.#condemned = this.#condemned.filter((one) => !holds(content, one.content));
       return;
     }

@@ -48,7 +48,7 @@ describe('the contents that programs refused', () => {
     await clock.advance(1);
     expect(due).length(1);
     refusals.reject([a2!], [a1!], 'no', []);
-    refusals.passed([a2!], true);
+    refusals.passed([a2!]);
     expect(clock.waiting).equal(0);
     expect(refusals.heldIn([a2!])).deep.equal([]);
   });

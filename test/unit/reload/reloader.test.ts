@@ -303,6 +303,36 @@ describe('the reloader', () => {
     });
   });
 
+  it('holds back what is withdrawn while a reload finds that nothing has changed', async () => {
+    a.next = { a: 1, x: 2 };
+    await hint(a);
+    const [stable, bad] = [store.kept[0]!, store.current!];
+    const slow = Promise.withResolvers<JsonObject>();
+    b.next = slow.promise;
+    await hint(b);
+    const rejecting = { name: 'p', pid: 1, code: 'x', paths: [], message: 'fails' };
+    const withdrawn = reloader.withdraw(bad, stable, [rejecting], ['default/p']);
+    slow.resolve({ b: 1 });
+    await clock.advance(0);
+    await withdrawn;
+    expect(current()).not.property('x');
+    await hint(a, b);
+    expect(current()).not.property('x');
+    expect([...reloader.problems().keys()]).deep.equal(['a']);
+  });
+
+  it('takes back what a first program has not answered, and tries it again later', async () => {
+    a.next = { a: 1, x: 2 };
+    await hint(a);
+    const silent = { name: 'p', pid: 1, code: 'unanswered', paths: [], message: 'it has not answered' };
+    const withdrawn = reloader.withdraw(store.current!, store.kept[0]!, [silent], ['default/p']);
+    await clock.advance(0);
+    await withdrawn;
+    expect(current()).not.property('x');
+    await clock.advance(5_100);
+    expect(current()).include({ x: 2 });
+  });
+
   it('lets a call that comes while sources are read see what changed since, and joins it where nothing has', async () => {
     const slow = Promise.withResolvers<boolean>();
     accepts = () => slow.promise;
