@@ -37,7 +37,8 @@ export class FileCalls {
     return new Promise((resolve, reject) => {
       const refuse = () => reject(noAnswer(path, this.#timeoutMs));
       const begin = () => {
-        const cancel = this.#clock.after(this.#timeoutMs, () => this.#late(call));
+        // After the event loop stood still, an answer may be there that nobody has looked at yet.
+        const cancel = this.#clock.after(this.#timeoutMs, () => setImmediate(() => this.#late(call)));
         const ended = act().then(resolve, reject);
         void ended.then(() => {
           cancel();
@@ -54,6 +55,7 @@ export class FileCalls {
   }
 
   #late(call: Call): void {
+    if (!this.#running.has(call)) return;
     call.isLate = true;
     call.refuse();
     this.#next();
