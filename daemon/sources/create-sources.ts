@@ -3,7 +3,7 @@ import { leavesOf } from '../../schemas/patch.ts';
 import { valueAt } from '../../schemas/paths.ts';
 import type { AppSchema } from '../model/app-schema.ts';
 import type { Account } from '../ops/accounts.ts';
-import type { Clock } from '../ops/clock.ts';
+import { type Clock, systemClock } from '../ops/clock.ts';
 import type { Log } from '../ops/log.ts';
 import type { Options } from '../ops/options.ts';
 import type { Redaction } from '../ops/redaction.ts';
@@ -34,7 +34,8 @@ export function createSources(parts: SourceParts): Source[] {
   const { limits, fileModeCheck, reload } = options;
   const lookAgainMs = Math.max(reload.quietMs, 50);
   const times = { rescanMs: reload.rescanMs, lookAgainMs };
-  const calls = new FileCalls(clock);
+  // The kernel answers in real time, however fast the daemon's clock is.
+  const calls = new FileCalls(systemClock);
   const plain = { limits, ...times, clock, calls, log, onWatchHealth, ...(reader && { reader }) };
   const secret = { ...plain, modeCheck: fileModeCheck, onParsed: redaction.remember.bind(redaction) };
   const sources: Source[] = [];
