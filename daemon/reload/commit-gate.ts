@@ -155,8 +155,10 @@ export class CommitGate {
 
   /** Throws who refuses a draft, or that it was withdrawn meanwhile. */
   async #verify({ snapshot }: Draft, signal: AbortSignal): Promise<void> {
-    const { tryOut, refusals } = this.#parts;
-    judgeTrial(await tryOut(snapshot, signal, refusals.refusersOf(snapshot.parts)));
+    const { store, tryOut, refusals } = this.#parts;
+    // Where nothing is served yet, nobody can be connected, and who is absent holds up nothing.
+    const refusers = store.current ? refusals.refusersOf(snapshot.parts) : [];
+    judgeTrial(await tryOut(snapshot, signal, refusers));
     refusals.check(snapshot.parts);
     if (signal.aborted) throw stopping();
   }

@@ -161,6 +161,8 @@ export class Reloader {
       return this.#recorded({ ...actor, cause: 'rollback', to }, async () => {
         const { gate } = this.#parts;
         const snapshot = force ? gate.passAgain(parts) : await gate.passAgainVerified(parts, signal);
+        // Whoever goes back to what programs refused wants it all the same.
+        this.#parts.refusals.passed(parts);
         const { by, reason } = actor;
         const since = timestamp(this.#parts.clock);
         this.#parts.pins.pin = { revision: snapshot.revision, to, since, ...(by && { by }), ...(reason && { reason }) };

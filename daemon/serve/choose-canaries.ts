@@ -11,11 +11,12 @@ export function chooseCanaries(
   canary: CanaryOptions,
   triedBefore: ReadonlySet<string>,
 ): readonly Session[] {
-  const tries = ({ isCanary, voter }: Session) => Number(isCanary || triedBefore.has(voter));
-  const named = concerned.filter((session) => isNamed(session, canary));
-  const count = Math.max(Math.ceil(concerned.length * canary.share), named.length > 0 ? 0 : 1);
-  const others = concerned.filter((session) => !isNamed(session, canary)).sort((a, b) => tries(b) - tries(a));
-  return [...named, ...others.slice(0, Math.max(0, count - named.length))];
+  const isSure = (session: Session) => session.isCanary || isNamed(session, canary);
+  const sure = concerned.filter(isSure);
+  const count = Math.max(Math.ceil(concerned.length * canary.share), sure.length > 0 ? 0 : 1);
+  const tried = ({ voter }: Session) => Number(triedBefore.has(voter));
+  const others = concerned.filter((session) => !isSure(session)).sort((a, b) => tried(b) - tried(a));
+  return [...sure, ...others.slice(0, Math.max(0, count - sure.length))];
 }
 
 /** Whether the options name a program as one of the first: as `view/name`, or by its name alone in the default view. */

@@ -1,5 +1,6 @@
 import { parsePath } from '../../schemas/paths.ts';
 import type { Rejecting } from '../../schemas/wire.ts';
+import { DaemonError } from '../model/errors.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { type Clock, sleep, timestamp } from '../ops/clock.ts';
 import type { Log } from '../ops/log.ts';
@@ -174,13 +175,17 @@ export class Rollout implements Publisher {
       this.#reject(session, { code: 'lost', paths: [], message: 'its connection was lost' });
   }
 
-  /** How the programs took a revision, when it, or what was staged on top of it, has gone to all or was withdrawn. */
+  /**
+   * How the programs took a revision, when it, or what was staged on top of it, has gone to all or was withdrawn. Throws
+   * `shutting_down`.
+   */
   async answersTo(revision: number, withinMs: number): Promise<Answers> {
     const { options, views, clock } = this.#parts;
     const untilMs = clock.monotonic() + (options.canary?.bakeMs ?? 0) + withinMs;
     while (this.#baking && clock.monotonic() < untilMs) {
       await Promise.race([this.#baking.over.promise, sleep(clock, untilMs - clock.monotonic())]);
     }
+    if (this.#isStopped) throw new DaemonError('shutting_down', 'the daemon is stopping: not all programs run it yet');
     const rejectedBy = this.#withdrawn.get(revision);
     if (rejectedBy) return { rejectedBy, unanswered: [] };
     const answers = await views.answers(withinMs);

@@ -51,6 +51,21 @@ describe('interleavings of verifications', () => {
     await until('what is good goes on', () => plain.settings.database.url === 'url-2');
   });
 
+  it('a restart without a last known good serves what the sources say, though a program that refused it is away', async () => {
+    await start();
+    const plain = await test().connect({ name: 'plain' });
+    const raw = new RawProgram(test().socket).hello({ name: 'raw', capabilities: ['verify'] });
+    raw.send('ack', { nonce: (await raw.next<{ nonce: string }>('snapshot')).nonce, revision: 1, applyMs: 0 });
+    edit('url-2');
+    const { nonce } = await raw.next<VerifyFrame>('verify');
+    raw.send('nack', { nonce, revision: 1, code: 'x', paths: [], message: 'no' });
+    await until('it is refused', () => status().held.length === 1);
+    raw.socket.destroy();
+    await test().daemon!.stop();
+    await test().start();
+    await until('it is served', () => plain.settings.database.url === 'url-2');
+  });
+
   it('what changed while the daemon was away waits for the programs that were there', async () => {
     keep();
     await start();
