@@ -7,7 +7,8 @@ import type { Slot } from './slot.ts';
  */
 export type SubscriberState = 'waiting' | 'current' | 'pending' | 'late' | 'rejected' | 'stale';
 
-const pendingAfterMs = 10_000;
+/** How long a program may work on a snapshot before that is remarkable. */
+export const pendingAfterMs = 10_000;
 const lateAfterMs = 30_000;
 
 /** `nowMs`: on the monotonic clock. */

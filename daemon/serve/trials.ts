@@ -2,6 +2,7 @@ import { compare } from '../../schemas/patch.ts';
 import type { Nack } from '../../schemas/wire.ts';
 import type { Clock } from '../ops/clock.ts';
 import type { Edition } from './edition.ts';
+import { pendingAfterMs } from './subscriber-state.ts';
 
 /** What a program says of a candidate. */
 export type Verdict =
@@ -48,7 +49,10 @@ export class Trials {
     return this.#misses < maxMisses;
   }
 
-  /** Resolves with the verdict, or that there is none in time, which runs anew when the candidate is sent. */
+  /**
+   * Resolves with the verdict, or that there is none within `verifyMs` of when the candidate is sent, or that the program
+   * did not come to it, since it works on a snapshot for too long.
+   */
   verdict(candidate: Edition): Promise<Verdict> {
     const same = [...this.#open].find((trial) => isSame(trial.candidate, candidate));
     if (same) return same.verdict;
@@ -89,7 +93,7 @@ export class Trials {
       this.#count(true);
       resolve({ kind: 'silent', why: 'timeout' });
     };
-    let cancel = clock.after(verifyMs, tooLate);
+    let cancel = clock.after(Math.max(verifyMs, pendingAfterMs), tooLate);
     await Promise.race([whenFree(), verdict]);
     cancel();
     if (this.#isOver || trial.isDecided) return;
