@@ -185,13 +185,18 @@ export class Rollout implements Publisher {
     while (this.#baking && clock.monotonic() < untilMs) {
       await Promise.race([this.#baking.over.promise, sleep(clock, untilMs - clock.monotonic())]);
     }
-    if (this.#isStopped) throw new DaemonError('shutting_down', 'the daemon is stopping: not all programs run it yet');
+    this.#assertRunning();
     const rejectedBy = this.#withdrawn.get(revision);
     if (rejectedBy) return { rejectedBy, unanswered: [] };
     const answers = await views.answers(withinMs);
+    this.#assertRunning();
     // What still bakes is not what all run.
     const waiting = this.#baking ? views.programs.filter(({ isCanary }) => !isCanary).map(({ name }) => name) : [];
     return { ...answers, unanswered: [...new Set([...answers.unanswered, ...waiting])] };
+  }
+
+  #assertRunning(): void {
+    if (this.#isStopped) throw new DaemonError('shutting_down', 'the daemon is stopping: not all programs run it yet');
   }
 
   #toAll(snapshot: Snapshot, staged?: Snapshot): void {

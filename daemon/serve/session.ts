@@ -72,6 +72,7 @@ export class Session {
   #isClosed = false;
   #isCanary = false;
   #onFree: (() => void)[] = [];
+  #snapshotsSent = 0;
   #failure: ReportedFailure | undefined;
   #joinedAt = 0;
 
@@ -82,6 +83,7 @@ export class Session {
       clock: parts.clock,
       verifyMs: parts.verifyMs,
       whenFree: () => this.#whenFree(),
+      snapshotsSent: () => this.#snapshotsSent,
       send: (candidate, isWhole) => this.#sendCandidate(candidate, isWhole),
       onVote: (isLost) => parts.onEvent({ kind: 'vote', isLost }, this),
     });
@@ -186,6 +188,7 @@ export class Session {
     if (!this.#slot.wants(edition)) return;
     const { frame } = view.delivery(edition, this.#can.patch ? this.#slot.held : undefined);
     this.#slot.sent(edition, clock.monotonic());
+    this.#snapshotsSent++;
     line.write(frame);
     onEvent({ kind: 'sent', revision: edition.seen.revision }, this);
   }

@@ -16,6 +16,8 @@ export interface TrialsParts {
   readonly verifyMs: number;
   /** Resolves when the program has answered the snapshot that it was sent, which it works on first. */
   readonly whenFree: () => Promise<void>;
+  /** How many snapshots the program was sent. */
+  readonly snapshotsSent: () => number;
   /** Sends a candidate; `isWhole`: not as a patch. */
   readonly send: (candidate: Edition, isWhole: boolean) => void;
   /** The program has lost its vote, or has it again. */
@@ -57,10 +59,11 @@ export class Trials {
     const same = [...this.#open].find((trial) => isSame(trial.candidate, candidate));
     if (same) return same.verdict;
     const { promise, resolve } = Promise.withResolvers<Verdict>();
-    const trial: Trial = { candidate, verdict: promise, resolve, isDecided: false };
-    promise.then(() => {
+    const decide = (verdict: Verdict) => {
       trial.isDecided = true;
-    });
+      resolve(verdict);
+    };
+    const trial: Trial = { candidate, verdict: promise, resolve: decide, isDecided: false };
     this.#open.add(trial);
     const run = this.#tail.then(() => this.#run(trial));
     this.#tail = run.then(() => this.#open.delete(trial));
@@ -87,20 +90,45 @@ export class Trials {
   }
 
   async #run(trial: Trial): Promise<void> {
-    const { candidate, verdict, resolve } = trial;
-    const { clock, verifyMs, whenFree, send } = this.#parts;
-    const tooLate = () => {
-      this.#count(true);
-      resolve({ kind: 'silent', why: 'timeout' });
-    };
-    let cancel = clock.after(Math.max(verifyMs, pendingAfterMs), tooLate);
-    await Promise.race([whenFree(), verdict]);
-    cancel();
-    if (this.#isOver || trial.isDecided) return;
-    cancel = clock.after(verifyMs, tooLate);
+    const { candidate } = trial;
+    const { verifyMs, snapshotsSent, send } = this.#parts;
+    if (!(await this.#isFree(trial))) return;
     send(candidate, false);
-    await verdict;
+    for (;;) {
+      const before = snapshotsSent();
+      if (await this.#isDecidedWithin(verifyMs, trial)) return;
+      if (snapshotsSent() === before) return this.#giveUp(trial);
+      // A snapshot came between, which the program works on first: it has the whole time again after that.
+      if (!(await this.#isFree(trial))) return;
+    }
+  }
+
+  /** False when the trial is over before the program comes to it. */
+  async #isFree(trial: Trial): Promise<boolean> {
+    const { verifyMs, whenFree } = this.#parts;
+    let isFree = false;
+    const free = whenFree().then(() => {
+      isFree = true;
+    });
+    await this.#isDecidedWithin(Math.max(verifyMs, pendingAfterMs), trial, free);
+    if (trial.isDecided || this.#isOver) return false;
+    if (!isFree) this.#giveUp(trial);
+    return isFree;
+  }
+
+  /** Whether a trial is decided before a time is over, or before `other` resolves. */
+  async #isDecidedWithin(ms: number, trial: Trial, other?: Promise<void>): Promise<boolean> {
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#parts.clock.after(ms, resolve);
+    await Promise.race([trial.verdict, late, ...(other ? [other] : [])]);
     cancel();
+    return trial.isDecided;
+  }
+
+  #giveUp({ resolve, isDecided }: Trial): void {
+    if (isDecided) return;
+    this.#count(true);
+    resolve({ kind: 'silent', why: 'timeout' });
   }
 
   #count(isMissed: boolean): void {

@@ -117,6 +117,7 @@ export class Program {
 
   /** As SIGSTOP: it hears and says nothing, and its connection stays. */
   freeze(): void {
+    if (this.isFrozen) return;
     this.isFrozen = true;
     this.disturbedAt = performance.now();
     for (const socket of this.#sockets) this.#freeze(socket);
