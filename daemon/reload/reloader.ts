@@ -2,9 +2,10 @@ import type { Rejecting } from '../../schemas/wire.ts';
 import { DaemonError } from '../model/errors.ts';
 import type { Burst, Layer, LayerPart } from '../model/layer.ts';
 import { isEqualParts, isSameParts } from '../model/parts.ts';
-import type { Actor, Cause, KeptSnapshot, ReloadOutcome, ReloadRecord, Snapshot } from '../model/snapshot.ts';
+import type { Actor, KeptSnapshot, ReloadOutcome, ReloadRecord, Snapshot } from '../model/snapshot.ts';
 import { type Clock, sleep, timestamp } from '../ops/clock.ts';
 import type { Source } from '../sources/source.ts';
+import { causeOf } from './cause-of.ts';
 import type { CommitGate, PinKeeper, Preview } from './commit-gate.ts';
 import { inTime } from './in-time.ts';
 import { LayerStore } from './layer-store.ts';
@@ -92,7 +93,7 @@ export class Reloader {
     const { settle, clock, minIntervalMs } = this.#parts;
     for await (const burst of settle.bursts(signal)) {
       await this.#exclusive(() => {
-        const actor = { cause: this.#causeOf(burst) };
+        const actor = { cause: causeOf(burst, this.#parts.sources) };
         return this.#reload(burst.sourceIds, hintedRequest(), actor, signal, burst);
       });
       // What is hinted meanwhile waits in the settle window.
@@ -271,9 +272,8 @@ export class Reloader {
       await this.#load(sourceIds, request, actor, signal);
       return this.#commitBest(sourceIds, request, actor, signal);
     };
-    const onRejected = (error: DaemonError) => this.#layers.reject(sourceIds, error);
     const looked = { sources: [...sourceIds], changedAt: burst?.firstAt };
-    return this.#recorded(actor, work, onRejected, looked, burst?.reasons);
+    return this.#recorded(actor, work, (error) => this.#layers.reject(sourceIds, error), looked, burst?.reasons);
   }
 
   /** Only a start that has nothing to serve meanwhile waits for a source that is not there yet. */
@@ -394,11 +394,5 @@ export class Reloader {
     const again = () => this.#parts.settle.addAll(sourceIds, 'late');
     if (error instanceof DaemonError && error.code === 'deadline_exceeded') loading.then(again, again);
     throw error;
-  }
-
-  #causeOf({ sourceIds }: Burst): Cause {
-    const kinds = this.#parts.sources.filter(({ id }) => sourceIds.has(id)).map(({ kind }) => kind);
-    if (kinds.includes('gcp')) return 'secret-manager';
-    return kinds.every((kind) => kind === 'env') ? 'env' : 'file';
   }
 }

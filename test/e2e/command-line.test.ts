@@ -9,7 +9,9 @@ import { exampleOptions, layExample } from '../support/example.ts';
 import { useScratch } from '../support/scratch.ts';
 import { until } from '../support/until.ts';
 
-describe('the command line', () => {
+describe('the command line', function () {
+  // Each command is a process of its own, and three files run at a time.
+  this.timeout(60_000);
   const scratch = useScratch();
   const run = useProcesses();
   const config = () => scratch().path('hotconf.yaml');

@@ -515,6 +515,8 @@ export class ModelWorld {
     let { status, body } = await ask();
     // Programs that have just been thawed may be late.
     for (let i = 0; i < 3 && body?.code === 'subscriber_silent'; i++) ({ status, body } = await ask());
+    // A link that led nowhere and is gone is known to be gone after the next look.
+    if (body?.code === 'source_missing') ({ status, body } = await ask());
     this.#violations.expect(status === 200, 'answers', () => `the last reload is answered ${status} ${body?.message}`);
   }
 
