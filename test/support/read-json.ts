@@ -1,4 +1,7 @@
-/** A second reader of JSON, by the grammar of RFC 8259, for comparing. Refuses two equal keys in one object. */
+/**
+ * A second reader of JSON, by the grammar of RFC 8259, for comparing. Refuses what `config/README.md` lists: two equal keys
+ * in one object, and numbers that cannot be exact.
+ */
 export function readJson(text: string): unknown {
   const reader = new Reader(text);
   return reader.document();
@@ -31,7 +34,7 @@ class Reader {
     const string = this.#take(/"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y);
     if (string) return unescaped(string.slice(1, -1));
     const number = this.#take(/-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y);
-    if (number) return Number(number);
+    if (number) return exact(Number(number));
     const word = this.#take(/true|false|null/y);
     if (word) return { true: true, false: false, null: null }[word];
     throw new SyntaxError('no value');
@@ -76,4 +79,10 @@ function unescaped(text: string): string {
   return text.replace(/\\(?:u(.{4})|(.))/g, (_, code?: string, letter = '') =>
     code ? String.fromCharCode(Number.parseInt(code, 16)) : (escapes[letter] ?? letter),
   );
+}
+
+function exact(value: number): number {
+  const isKept = Number.isInteger(value) ? Number.isSafeInteger(value) : Number.isFinite(value);
+  if (!isKept) throw new SyntaxError('a number that cannot be kept exactly');
+  return value;
 }

@@ -64,6 +64,8 @@ export class Judge {
   readonly #texts = new Map<string, string>();
   readonly #acceptances = new Map<string, Set<string>>();
   #condemned: Condemned[] = [];
+  /** When a part got other content under the same number. */
+  readonly #changedAt = new Map<Part, number>();
   /** Something was there to be served before the sources were read. */
   #isRestored = false;
   /** No reload has ended since the start. */
@@ -86,6 +88,7 @@ export class Judge {
 
   /** A part has other content than its number tells: what was withdrawn with it is another combination. */
   changed(part: Part): void {
+    this.#changedAt.set(part, now());
     this.#condemned = this.#condemned.filter(({ content }) => content[part] === undefined);
   }
 
@@ -301,6 +304,9 @@ export class Judge {
       return;
     }
     const fresh = freshIn(this.contentOf(Number(bad)) ?? {}, content);
+    // What was withdrawn may be the content before a change that the number does not tell.
+    const isOther = (part: string) => now() - (this.#changedAt.get(part as Part) ?? -Infinity) < 2_000;
+    if (Object.keys(fresh).some(isOther)) return;
     this.#condemned.push({ content: fresh, from: 0, isLogged: true, why: `revision ${bad} was withdrawn` });
   }
 
