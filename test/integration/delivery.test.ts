@@ -158,7 +158,8 @@ describe('delivery to programs', () => {
     await daemon().start();
     await until('it is back', () => config.link.kind === 'live');
     await until('and current', () => config.settings.database.url === 'changed-meanwhile');
-    expect(links).deep.equal(['stale', 'live']);
+    // Each new reason to be stale is an event; how many there are depends on how long the daemon is away.
+    expect(links.filter((kind, i) => kind !== links[i - 1])).deep.equal(['stale', 'live']);
   });
 
   it('is stale since it first was, however often it tries to come back', async () => {
