@@ -101,15 +101,14 @@ export class Rollout implements Publisher {
   }
 
   publish(snapshot: Snapshot): void {
-    const { canary } = this.#parts.options;
-    const { programs, isMissing } = this.#parts.views.concernedBy(snapshot);
-    const isStaged =
-      canary &&
-      this.#stable &&
-      (programs.length > 0 || isMissing) &&
-      !this.isUrgent([...snapshot.changed, ...snapshot.removed]);
+    const { options, views } = this.#parts;
+    const { canary } = options;
+    const isUrgent = this.isUrgent([...snapshot.changed, ...snapshot.removed]);
+    // Only a rollout that may be staged needs to know whom it concerns.
+    const concerned = canary && this.#stable && !isUrgent ? views.concernedBy(snapshot) : undefined;
+    const { programs = [], isMissing = false } = concerned ?? {};
     this.#end();
-    if (!isStaged) return this.#skip(snapshot);
+    if (!canary || (programs.length === 0 && !isMissing)) return this.#skip(snapshot);
     const first = chooseCanaries(programs, canary, this.#before);
     const mayWait = this.#before.size > 0 && !first.some(({ voter }) => this.#before.has(voter));
     this.#bake(snapshot, mayWait ? [] : first);

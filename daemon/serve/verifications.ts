@@ -45,9 +45,10 @@ export class Verifications {
       return hadVote ? [verdict.then((said) => ({ session, said }))] : [];
     });
     const verdicts = await orAborted(Promise.all(trying), signal);
+    const changed = refusers.length > 0 ? viewsChangedBy(servers, candidate) : [];
     return {
       asked: asked.length,
-      ...this.#judge(verdicts, this.#absentOf(refusers, viewsChangedBy(servers, candidate))),
+      ...this.#judge(verdicts, this.#absentOf(refusers, changed)),
     };
   }
 
