@@ -8,6 +8,7 @@ import type { RolloutOptions } from '../ops/view-options.ts';
 import type { Publisher } from '../reload/commit-gate.ts';
 import { chooseCanaries, isNamed } from './choose-canaries.ts';
 import { rejectingOf } from './rejecting.ts';
+import { returnMs } from './roster.ts';
 import type { Session } from './session.ts';
 import type { SessionEvent } from './session-event.ts';
 import type { Answers, Views } from './views.ts';
@@ -56,8 +57,6 @@ interface Baking {
   readonly over: PromiseWithResolvers<void>;
 }
 
-/** How long a stage waits after a restart for the programs that ran it before, when no other may take their place. */
-const returnMs = 3_000;
 /** Withdrawals that are remembered, so that who asks later gets to know who rejected. */
 const maxWithdrawals = 16;
 

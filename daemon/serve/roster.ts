@@ -11,8 +11,8 @@ export interface RosterParts {
   readonly clock: Clock;
 }
 
-/** How long a start waits for programs that were connected before it; they come back within about half a second. */
-const returnMs = 3_000;
+/** How long a start waits for programs that were connected before it: a client that is out of luck tries again only after 5 s. */
+export const returnMs = 6_000;
 /** Programs that are remembered; the longest absent go first. */
 const maxExpected = 256;
 

@@ -53,7 +53,7 @@ describe('the roster of expected programs', () => {
     expect(roster.isConnected('default/a')).equal(false);
   });
 
-  it('waits after a start until those with verify are back, or 3 s after the sockets are open', async () => {
+  it('waits after a start until those with verify are back, or 6 s after the sockets are open', async () => {
     keeper.expected = [program('default/a'), program('default/b'), program('default/plain', false)];
     const roster = new Roster({ keeper, clock });
     expect(await isOver(roster.wanted)).equal(false);
@@ -69,7 +69,7 @@ describe('the roster of expected programs', () => {
     const late = new Roster({ keeper: { expected: [program('default/gone')] }, clock });
     late.open();
     const waited = late.returned();
-    await clock.advance(2_999);
+    await clock.advance(5_999);
     expect(await isOver(waited)).equal(false);
     await clock.advance(1);
     expect(await isOver(waited)).equal(true);
