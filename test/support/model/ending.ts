@@ -1,11 +1,11 @@
 import { renameSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ModelWorld } from '../model-world.ts';
-import { until } from '../until.ts';
 import { type Part, parts, show, textOf } from './content.ts';
+import { patience } from './patience.ts';
 import type { Program } from './program.ts';
 
-/** Real milliseconds in which everything has to have come to the programs at the end. */
+/** Milliseconds in which everything has to have come to the programs at the end. */
 const settlesWithinMs = 9_000;
 
 /** The end of a world: it comes to rest, all that the sources say is to be served, and it stays so. */
@@ -20,8 +20,7 @@ export class Ending {
     this.#world.story.push('the end');
     this.#world.thaw();
     this.#world.heal();
-    const answered = Promise.all(this.#world.pending).then(() => true);
-    const isAnswered = await Promise.race([answered, sleep(8_000, false)]);
+    const isAnswered = await patience.comes(() => this.#world.pending.size === 0, 8_000);
     this.#world.expect(isAnswered, 'answers', () => 'an operator is not answered');
     this.#world.pinEnds++;
     for (const program of this.#world.programs) {
@@ -33,11 +32,12 @@ export class Ending {
       this.#world.files.repair();
       for (const part of parts)
         if (this.#world.judge.refusedLate.has(this.#world.files.now(part)!.serial)) this.#world.edit(part);
-      await until('it is not pinned', async () => {
+      const isUnpinned = async () => {
         if (!this.#world.daemon!.reports.summary().pinned) return true;
         await this.#world.post('unpin');
         return false;
-      });
+      };
+      this.#world.expect(await patience.comes(isUnpinned, 8_000), 'pin', () => 'unpin does not take the pin away');
     } else {
       for (const part of parts) this.#world.edit(part);
       await this.reloadAtLast();
@@ -58,9 +58,9 @@ export class Ending {
   }
 
   async converge(): Promise<void> {
-    const deadline = performance.now() + settlesWithinMs;
+    const isOver = patience.deadline(settlesWithinMs);
     const isThere = () => this.#world.programs.every((program) => this.runsAll(program));
-    while (!isThere() && performance.now() < deadline) {
+    while (!isThere() && !isOver()) {
       await sleep(20);
       if (!this.#world.choices.settlesAlone) continue;
       // One of its parts changes: then the others are to be served too.
@@ -85,13 +85,9 @@ export class Ending {
       this.#world.daemon!.reports.history().find((one) => one.outcome === 'committed' && one.revision === revision)
         ?.delivery?.accepted;
     if (this.#world.violations.length > 0 || accepted === 0 || this.#world.starts > 0) return;
-    await until('all are counted', () => (counted() ?? accepted) >= accepted, 500).catch(() =>
-      this.#world.expect(
-        false,
-        'delivery',
-        () => `revision ${revision} was accepted by ${accepted}, and ${counted()} are counted`,
-      ),
-    );
+    const isCounted = await patience.comes(() => (counted() ?? accepted) >= accepted, 500);
+    const what = () => `revision ${revision} was accepted by ${accepted}, and ${counted()} are counted`;
+    this.#world.expect(isCounted, 'delivery', what);
   }
 
   async end(): Promise<void> {
@@ -120,9 +116,8 @@ export class Ending {
       .catch((error) => this.#world.expect(false, 'kept', () => `it does not start: ${error.message}`));
     if (this.#world.violations.length > 0) return;
     const isBack = () => this.#world.programs.every((program) => program.isLive && this.runsAll(program));
-    await until('all are back', isBack, 5_000).catch(() =>
-      this.#world.expect(false, isWithout ? 'kept' : 'steady', () => this.differences()),
-    );
+    const areBack = await patience.comes(isBack, 5_000);
+    this.#world.expect(areBack, isWithout ? 'kept' : 'steady', () => this.differences());
     const is = this.judgeServed();
     this.#world.expect(
       is === served,

@@ -13,6 +13,7 @@ import {
   textOf,
 } from './content.ts';
 import { type LogEntry, times } from './model-daemon.ts';
+import { patience } from './patience.ts';
 import type { Program } from './program.ts';
 import type { Violations } from './violations.ts';
 
@@ -292,8 +293,8 @@ export class Judge {
     const name = /rejected: (\S+) \(pid/.exec(message)?.[1];
     const program = this.#parts.programs().find((one) => one.name === name);
     const isCalm = program && now() - program.disturbedAt > 2_000 && !program.isFrozen && !program.isAway;
-    const isSlow = stall.worstMs() > 80;
-    this.expect(!isCalm || isSlow || !/in time/.test(message), 'silent', () => message);
+    // A verification that waits for the program first takes 1.8 s.
+    this.expect(!isCalm || patience.wasLate(2_500) || !/in time/.test(message), 'silent', () => message);
   }
 
   #onRollback({ revision, by, reason = '' }: { revision: number; by?: string; reason?: string }): void {
@@ -320,24 +321,3 @@ export class Judge {
     return { content: this.#contents.get(id)! };
   }
 }
-
-/** How long the event loop stood still lately: what seems to be late then is not the daemon's fault. */
-class Stall {
-  #worst: { at: number; ms: number }[] = [];
-
-  constructor() {
-    let last = now();
-    setInterval(() => {
-      const ms = now() - last - 10;
-      last = now();
-      this.#worst.push({ at: last, ms });
-      if (this.#worst.length > 300) this.#worst.shift();
-    }, 10).unref();
-  }
-
-  /** In the last 2.5 s: a verification that waits for the program first takes that long. */
-  worstMs(): number {
-    return Math.max(0, ...this.#worst.filter(({ at }) => now() - at < 2_500).map(({ ms }) => ms));
-  }
-}
-export const stall = new Stall();

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ModelWorld } from '../model-world.ts';
-import { until } from '../until.ts';
 import { type Part, parts, show } from './content.ts';
+import { patience } from './patience.ts';
 import type { Program } from './program.ts';
 
 /** An operator of a world: what is asked of the daemon, and whether the answers are true. */
@@ -44,14 +44,13 @@ export class Operator {
       const isRefused = () => this.#world.judge.refusedLate.has(this.#world.files.now(part)?.serial ?? serial);
       const isOver = () =>
         this.#world.starts !== starts || this.#world.daemon!.reports.summary().pinned || isRun() || isRefused();
-      await until('the reload has come to the programs', isOver, 1_500).catch(() => {
-        const run = this.#world.calm(part).map(({ name, content }) => `${name} ${content[part]}`);
-        this.#world.expect(
-          false,
-          'answers',
-          () => `reload was answered ${body.outcome} with ${part} ${serial}; run: ${run.join(', ')}`,
-        );
-      });
+      const isTrue = await patience.comes(isOver, 1_500);
+      const run = this.#world.calm(part).map(({ name, content }) => `${name} ${content[part]}`);
+      this.#world.expect(
+        isTrue,
+        'answers',
+        () => `reload was answered ${body.outcome} with ${part} ${serial}; run: ${run.join(', ')}`,
+      );
     }
   }
 
@@ -77,14 +76,13 @@ export class Operator {
     const differs = (part: Part) => (program: Program) =>
       program.content[part] !== content[part] && !this.#world.judge.refusedLate.has(content[part]!);
     const without = () => parts.flatMap((part) => this.#world.calm(part).filter(differs(part)));
-    await until('all run it', () => isLater() || without().length === 0, 1_500).catch(() => {
-      const names = without().map(({ name, content: run }) => `${name} ${show(run)}`);
-      this.#world.expect(
-        names.length === 0,
-        'pin',
-        () => `a rollback to ${show(content)} is answered ${body.outcome}; run: ${names.join(', ')}`,
-      );
-    });
+    const isTrue = await patience.comes(() => isLater() || without().length === 0, 1_500);
+    const names = without().map(({ name, content: run }) => `${name} ${show(run)}`);
+    this.#world.expect(
+      isTrue,
+      'pin',
+      () => `a rollback to ${show(content)} is answered ${body.outcome}; run: ${names.join(', ')}`,
+    );
   }
 
   async rotate(): Promise<void> {

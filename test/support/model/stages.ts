@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ModelWorld } from '../model-world.ts';
-import { until } from '../until.ts';
 import { type Part, parts } from './content.ts';
 import { times } from './model-daemon.ts';
+import { patience } from './patience.ts';
 import type { Program } from './program.ts';
 
 /** What happens to a world while a change is verified or bakes. */
@@ -15,9 +15,7 @@ export class Stages {
 
   async refusedAndRestart(): Promise<void> {
     const serial = this.#world.editRefused();
-    await until('it is refused', () => this.#world.judge.hasRefused(serial), 400 + this.#world.choices.verifyMs).catch(
-      () => {},
-    );
+    await patience.comes(() => this.#world.judge.hasRefused(serial), 400 + this.#world.choices.verifyMs);
     await sleep(this.#world.random() * 30);
     await (this.#world.random() < 0.5 ? this.#world.lives.restart() : this.#world.lives.kill());
   }
@@ -71,7 +69,7 @@ export class Stages {
     if (refusing) this.#world.editFor(refusing, 'handler', part);
     else this.#world.edit(part);
     const isStaged = () => this.#world.stage && this.#world.stage.revision !== before;
-    await until('it is staged', isStaged, 400 + this.#world.choices.verifyMs).catch(() => {});
+    await patience.comes(isStaged, 400 + this.#world.choices.verifyMs);
     return this.#world.programs.find(({ name, isOpen }) => isOpen && this.#world.stage?.first.includes(name));
   }
 }
