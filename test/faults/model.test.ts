@@ -65,7 +65,9 @@ describe('the model', () => {
       while (next < runs && (isCounting || failures.length === 0)) {
         const run = next++;
         const seed = isOneSeed ? firstSeed : firstSeed + run;
-        await liveOne(seed).catch((error) => failures.push(`HOTCONF_SEED=${seed}\n  it does not start: ${error.stack}`));
+        await liveOne(seed).catch((error) =>
+          failures.push(`HOTCONF_SEED=${seed}\n  it does not start: ${error.stack}`),
+        );
       }
     };
     await Promise.all(Array.from({ length: atATime }, worker));
