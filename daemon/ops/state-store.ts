@@ -135,13 +135,13 @@ export class StateStore {
     this.#write('generation', String(generation));
   }
 
-  /** The last record of the audit log: its number, and what the next one is bound to. */
-  get auditHead(): { readonly seq: number; readonly hmac: string } {
-    return JSON.parse(this.#read('auditHead') ?? '{"seq":0,"hmac":""}');
+  /** The head of the audit log, as it was set. */
+  get auditHead(): string | undefined {
+    return this.#read('auditHead');
   }
 
-  set auditHead(head: { readonly seq: number; readonly hmac: string }) {
-    this.#write('auditHead', JSON.stringify(head));
+  set auditHead(head: string) {
+    this.#write('auditHead', head);
   }
 
   /** The newest records, newest first. */
