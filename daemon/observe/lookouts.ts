@@ -8,6 +8,7 @@ import { openNotifySocket } from '../ops/notify-socket.ts';
 import type { Options } from '../ops/options.ts';
 import type { Redaction } from '../ops/redaction.ts';
 import { AlertBook } from './alert-book.ts';
+import { AlertRate } from './alert-rate.ts';
 import type { AlertTarget } from './alert-target.ts';
 import { AuditAnchor } from './audit-anchor.ts';
 import type { HeadStore } from './audit-head.ts';
@@ -40,6 +41,7 @@ export class Lookouts {
   readonly #anchorText: () => string | undefined;
   #targets: readonly AlertTarget[] = [];
   #service: ServiceManager | undefined;
+  #rate: AlertRate | undefined;
 
   constructor(parts: LookoutsParts) {
     const { happenings, health } = parts;
@@ -72,7 +74,9 @@ export class Lookouts {
     this.#anchor.start();
     this.#targets = await createTargets(this.#parts);
     if (this.#targets.length === 0) return;
-    const book = new AlertBook({ clock, tell: (alert) => this.#targets.forEach((target) => void target.tell(alert)) });
+    const rate = new AlertRate({ clock, tell: (alert) => this.#targets.forEach((target) => void target.tell(alert)) });
+    this.#rate = rate;
+    const book = new AlertBook({ clock, tell: (alert) => rate.tell(alert) });
     happenings.follow((happening) => book.observe(happening));
     // What was wrong before anybody looked.
     for (const trouble of this.#parts.health.troubles) book.observe({ kind: 'trouble', trouble });
@@ -80,6 +84,7 @@ export class Lookouts {
 
   async stop(): Promise<void> {
     this.#service?.stop();
+    this.#rate?.stop();
     this.audit.close();
     this.#anchor.stop();
     await Promise.all(this.#targets.map((target) => target.stop()));

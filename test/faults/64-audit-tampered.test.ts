@@ -1,12 +1,14 @@
 import { copyFileSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { expect } from 'chai';
+import { verifyAudit } from '../../daemon/commands/audit.ts';
+import type { DaemonError } from '../../daemon/model/errors.ts';
 import { chainStart, type Link, verifyChain } from '../../daemon/observe/audit-chain.ts';
 import { archives, linesOf } from '../../daemon/observe/audit-files.ts';
 import { AuditHead, anchorOf, type HeadStore, readAnchor } from '../../daemon/observe/audit-head.ts';
 import { AuditLog } from '../../daemon/observe/audit-log.ts';
 import { askSocket } from '../support/ask-socket.ts';
-import { hotconf } from '../support/daemon-process.ts';
+import { MemoryStream } from '../support/memory-stream.ts';
 import { useScratch } from '../support/scratch.ts';
 import { until } from '../support/until.ts';
 import { useDaemon } from '../support/use-daemon.ts';
@@ -19,9 +21,11 @@ describe('fault 64: somebody who may write the state folder, and has no key, cha
   const reloads = async (count: number) => {
     for (let i = 0; i < count; i++) await askSocket(test().scratch.path('run/admin.sock'), '/admin/reload-config', {});
   };
-  const verify = async (...more: string[]) => {
-    const { stdout } = await hotconf(['audit', 'verify', '--config', test().scratch.path('hotconf.yaml'), ...more]);
-    return stdout.trimEnd();
+  const verify = async (anchor?: string) => {
+    const stdout = new MemoryStream();
+    const io = { stdout, stderr: stdout, env: {} } as never;
+    await verifyAudit({ config: test().scratch.path('hotconf.yaml'), ...(anchor && { anchor }) }, io);
+    return stdout.text.trimEnd();
   };
   const withDatabase = <T>(use: (db: DatabaseSync) => T): T => {
     const db = new DatabaseSync(test().scratch.path('state/state.db'));
@@ -118,20 +122,19 @@ describe('fault 64: somebody who may write the state folder, and has no key, cha
     await reloads(1);
     await test().stop();
     const anchor = test().logged('audit_anchor').at(-1)!;
-    expect(await verify('--anchor', String(anchor.anchor))).match(/^whole/);
+    expect(await verify(String(anchor.anchor))).match(/^whole/);
     for (const name of readdirSync(folder).filter((found) => /audit.*jsonl|state\.db/.test(found)))
       rmSync(`${folder}/${name}`);
     for (const name of copies) copyFileSync(test().scratch.path(name), `${folder}/${name}`);
     expect(await verify(), 'which nothing in the folder shows').match(/^whole/);
-    expect(await verify('--anchor', JSON.stringify(anchor)), 'the line as it is logged').contain('the end was cut off');
+    expect(await verify(JSON.stringify(anchor)), 'the line as it is logged').contain('the end was cut off');
     // Gone on from there, it has other records than those that the journal knows.
     await test().start();
     await reloads(4);
     await test().stop();
-    expect(await verify('--anchor', anchor.message)).contain('than was written');
-    expect(
-      (await hotconf(['audit', 'verify', '--config', test().scratch.path('hotconf.yaml'), '--anchor', 'none'])).code,
-    ).equal(64);
+    expect(await verify(anchor.message)).contain('than was written');
+    const refused = await verify('none').catch((error: DaemonError) => error.code);
+    expect(refused).equal('usage');
   });
 
   describe('in full files', () => {
