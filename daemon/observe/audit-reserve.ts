@@ -1,7 +1,8 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, statfsSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
-const pieceBytes = 64 * 1024;
+/** One block of most disks, so that what is given back is used up at once and not by others. */
+const pieceBytes = 4 * 1024;
 /** A reserve must not be what fills a disk. */
 const leastFree = 4;
 
