@@ -242,7 +242,7 @@ export class Daemon {
       kept: () => this.#keeper.revisions(this.#store.kept),
       clock,
       phase: () => (signal.aborted ? 'stopping' : this.#views.isOpen ? 'serving' : 'starting'),
-      auditRecords: () => this.#lookouts.audit.records,
+      audit: () => this.#lookouts.auditStatus,
     });
     this.#admin = new AdminServer({
       ...parts,

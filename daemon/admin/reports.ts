@@ -37,7 +37,7 @@ export interface ReportsParts {
   readonly kept: () => ReadonlySet<number>;
   readonly clock: Clock;
   readonly phase: () => Phase;
-  readonly auditRecords: () => number;
+  readonly audit: () => { readonly records: number; readonly anchor: string | null };
 }
 
 /** What the daemon tells about itself. Answers are JSON and hold no secret value. */
@@ -110,7 +110,7 @@ export class Reports {
         subscribers: sessions.length,
       })),
       subscribers: this.clients(),
-      audit: { records: this.#parts.auditRecords() },
+      audit: this.#parts.audit(),
       lastReloads: this.#parts.history(5),
     };
   }

@@ -102,10 +102,17 @@ function createProgram(io: Io, setExitCode: (code: number) => void): Command {
   )
     .option('--live', 'ask the running daemon, and its programs')
     .option('--json', 'as JSON');
-  add('audit <action>', 'verify: is the audit log as it was written?', async (options, { args, error }) => {
-    if (args[0] !== 'verify') error("there is one action: 'verify'");
-    return (await import('./audit.ts')).verifyAudit(options, io);
-  })
+  add(
+    'audit [action]',
+    'who did what; verify: is the audit log as it was written?',
+    async (options, { args, error }) => {
+      if (args[0] !== undefined && args[0] !== 'verify') error("there is one action: 'verify'");
+      const { showAudit, verifyAudit } = await import('./audit.ts');
+      return (args[0] === 'verify' ? verifyAudit : showAudit)(options, io);
+    },
+  )
+    .option('--limit <count>', 'so many records, the newest; 100 where it is not given')
+    .option('--anchor <text>', 'with verify: a line audit_anchor of the journal, which must fit')
     .option('--key-file <file>', "the key, where it is not in the state folder: the daemon's credential audit-key")
     .option('--json', 'as JSON');
   add('ready', 'for probes: exit code 0 when programs are served', async (options) =>

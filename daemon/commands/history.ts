@@ -30,6 +30,8 @@ export function describeRecord({
   delivery,
   shadowed,
   kept,
+  repeated,
+  programReloads,
 }: ReloadRecord & { readonly kept?: true }): string {
   const paths = [...changed, ...removed.map((path) => `-${path}`)];
   const total = changedTotal + removedTotal;
@@ -52,6 +54,8 @@ export function describeRecord({
     hidden,
     pinned && 'pinned',
     kept && 'kept',
+    repeated && `${repeated} more of the same`,
+    programReloads && `then ${programReloads} reloads of programs without a change`,
     programs && `(${programs.filter(Boolean).join(', ')})`,
   ].filter(Boolean);
   const head = `${localTime(at)}  revision ${revision}  ${outcome.padEnd(9)}  ${why}  ${durationMs.toFixed(1)} ms`;

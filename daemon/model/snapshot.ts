@@ -144,8 +144,14 @@ export interface ReloadRecord {
     /** Cut where there are many; the total is given then. */
     readonly issues: readonly Issue[];
     readonly issuesTotal?: number;
+    /** Cut where there are many; the total is given then. */
     readonly rejectedBy?: readonly Rejecting[];
+    readonly rejectedByTotal?: number;
   };
+  /** How often the same came again right after it, asked for by programs or refused by them. */
+  readonly repeated?: number;
+  /** Reloads after it that programs asked for and that changed nothing. */
+  readonly programReloads?: number;
   /** As soon as every program has answered. */
   readonly delivery?: Delivery;
 }

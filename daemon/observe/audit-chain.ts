@@ -1,7 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { DaemonError, systemCode } from '../model/errors.ts';
+import { type AuditSeries, lineTexts, seriesFiles } from './audit-files.ts';
 
 /** The last link of a chain: what the next record is bound to. */
 export interface Link {
@@ -19,7 +17,6 @@ export interface ChainReport {
   readonly broken?: { readonly file: string; readonly line: number; readonly why: string };
 }
 
-export const auditFile = 'audit.jsonl';
 export const chainStart: Link = { seq: 0, hmac: '' };
 // JSON has line separators of Unicode as they are, and `.` alone stops at them.
 const tail = /^(.*),"hmac":"([0-9a-f]{64})"\}$/s;
@@ -29,79 +26,87 @@ const tail = /^(.*),"hmac":"([0-9a-f]{64})"\}$/s;
  * record before it stands as `prev`: `{"seq":2,...,"prev":"<hex>","hmac":"<hex>"}`.
  */
 export function linkLine(record: object, { seq, hmac: prev }: Link, key: Buffer): { line: string; link: Link } {
-  const text = JSON.stringify({ seq: seq + 1, ...record, prev }).slice(0, -1);
+  const { line, hmac } = signedText({ seq: seq + 1, ...record, prev }, key);
+  return { line: `${line}\n`, link: { seq: seq + 1, hmac } };
+}
+
+/** The JSON of a value whose last field, `hmac`, is over the text before it. */
+export function signedText(value: object, key: Buffer): { line: string; hmac: string } {
+  const text = JSON.stringify(value).slice(0, -1);
   const hmac = sign(text, key);
-  return { line: `${text},"hmac":"${hmac}"}\n`, link: { seq: seq + 1, hmac } };
+  return { line: `${text},"hmac":"${hmac}"}`, hmac };
 }
 
-/** The link of the last line of a text, whatever it is worth; `undefined` where that is no record. */
-export function lastLink(text: string): Link | undefined {
-  const end = text.endsWith('\n') ? text.length - 1 : text.length;
-  return linkOf(text.slice(text.lastIndexOf('\n', end - 1) + 1, end));
+/** What {@link signedText} was made of; `undefined` where it was changed or made with another key. */
+export function openSigned(line: string, key: Buffer): unknown {
+  const [, text, hmac] = tail.exec(line) ?? [];
+  if (text === undefined || !timingSafeEqual(Buffer.from(sign(text, key)), Buffer.from(hmac!))) return undefined;
+  return JSON.parse(`${text}}`);
 }
 
-function linkOf(line: string): Link | undefined {
+/** The link of a line, not checked; `undefined` where it is no record. */
+export function linkOf(line: string): Link | undefined {
   const [, text, hmac] = tail.exec(line) ?? [];
   const [, seq] = /^\{"seq":(\d+),/.exec(text ?? '') ?? [];
   return seq && hmac ? { seq: Number(seq), hmac } : undefined;
 }
 
-/** The files of a state folder's audit log that are full, oldest first. */
-export function archives(stateDir: string): string[] {
-  const names = readdirSync(stateDir).filter((name) => /^audit-\d+\.jsonl$/.test(name));
-  return names.sort().map((name) => join(stateDir, name));
+/** The fields of a record that the chain itself is made of. */
+export interface ChainFields {
+  readonly prev: string;
+  /** How often the head had been noted when this was written. */
+  readonly head?: number;
+  /** With the first record of a file: what each file that is kept begins after, oldest first. */
+  readonly begins?: readonly Link[];
+}
+
+/** Why a line does not follow a link; else its fields. `before` is `undefined` where that link is not known. */
+export function follow(line: string, before: Link | undefined, key: Buffer): string | ChainFields {
+  const link = linkOf(line);
+  if (!link) return 'is no record';
+  const fields = openSigned(line, key) as ChainFields | undefined;
+  if (!fields) return 'was changed, or has another key';
+  if (!before) return fields;
+  if (link.seq !== before.seq + 1) return `follows ${before.seq} and is ${link.seq}: records are missing`;
+  return fields.prev === before.hmac ? fields : 'is bound to another record than the one before it';
 }
 
 /**
- * Checks every record against its own HMAC and the one before it. A file that is gone is an empty one. Throws
- * `source_unreadable` for one that cannot be read.
+ * Checks every record of a series against its own HMAC and the one before it, that the first one is where the newest
+ * file says that it is, and that the `known` links are in it where they are not older than what is kept. A file that is
+ * gone is an empty one. Throws `source_unreadable` for one that cannot be read.
  */
-export function verifyChain(stateDir: string, key: Buffer): ChainReport {
-  let last: Link | undefined;
-  let records = 0;
-  let first = 0;
-  const full = archives(stateDir);
-  for (const file of [...full, join(stateDir, auditFile)]) {
-    for (const [i, line] of readLines(file).entries()) {
-      const link = linkOf(line);
-      const why = link ? whyBroken(line, link, last, key, full.length > 0) : 'is no record';
-      if (why) return { records, first, last: last ?? chainStart, broken: { file, line: i + 1, why } };
+export function verifyChain(
+  stateDir: string,
+  key: Buffer,
+  series: AuditSeries = 'operators',
+  known: readonly Link[] = [],
+): ChainReport {
+  let [records, first, last]: [number, number, Link] = [0, 0, chainStart];
+  let begin = { file: '', after: chainStart };
+  let mustBegin = chainStart;
+  for (const file of seriesFiles(stateDir, series)) {
+    for (const [i, line] of lineTexts(file).entries()) {
+      const fields = follow(line, records > 0 ? last : undefined, key);
+      const report = (why: string) => ({ records, first, last, broken: { file, line: i + 1, why } });
+      if (typeof fields === 'string') return report(fields);
+      const link = linkOf(line)!;
+      const other = known.find(({ seq, hmac }) => seq === link.seq && hmac !== link.hmac);
+      if (other) return report(`is another record ${link.seq} than was written`);
+      if (records === 0) begin = { file, after: { seq: link.seq - 1, hmac: fields.prev } };
+      mustBegin = fields.begins?.[0] ?? mustBegin;
       last = link;
-      records++;
-      if (records === 1) first = link!.seq;
+      if (++records === 1) first = link.seq;
     }
   }
-  return { records, first, last: last ?? chainStart };
+  const why = records > 0 ? whyBeginsWrong(begin.after, mustBegin) : undefined;
+  return { records, first, last, ...(why && { broken: { file: begin.file, line: 1, why } }) };
 }
 
-function whyBroken(
-  line: string,
-  link: Link,
-  before: Link | undefined,
-  key: Buffer,
-  mayBeginLate: boolean,
-): string | undefined {
-  const text = tail.exec(line)![1]!;
-  if (!timingSafeEqual(Buffer.from(sign(text, key)), Buffer.from(link.hmac))) return 'was changed, or has another key';
-  const { prev } = JSON.parse(`${text}}`) as { prev: string };
-  // What came before the oldest full file that is kept is not known any more.
-  if (!before && link.seq > 1) return mayBeginLate ? undefined : `is ${link.seq}: the beginning is missing`;
-  if (!before) return prev === '' ? undefined : 'does not begin the chain';
-  if (link.seq !== before.seq + 1) return `follows ${before.seq} and is ${link.seq}: records are missing`;
-  return prev === before.hmac ? undefined : 'is bound to another record than the one before it';
-}
-
-function readLines(file: string): string[] {
-  try {
-    const lines = readFileSync(file, 'utf8').split('\n');
-    return lines.at(-1) === '' ? lines.slice(0, -1) : lines;
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return [];
-    throw new DaemonError('source_unreadable', `cannot be read: ${systemCode(error)}`, {
-      subject: file,
-      mend: "run it as the daemon's user",
-    });
-  }
+/** What is older than it must be was kept longer than it must be. */
+function whyBeginsWrong(found: Link, expected: Link): string | undefined {
+  if (found.seq > expected.seq) return `is ${found.seq + 1}: the beginning is missing, from ${expected.seq + 1}`;
+  return found.seq === expected.seq && found.hmac !== expected.hmac ? 'does not begin the chain' : undefined;
 }
 
 function sign(text: string, key: Buffer): string {

@@ -8,10 +8,12 @@ import { openNotifySocket } from '../ops/notify-socket.ts';
 import type { Options } from '../ops/options.ts';
 import type { Redaction } from '../ops/redaction.ts';
 import { AlertBook } from './alert-book.ts';
+import { AlertRate } from './alert-rate.ts';
 import type { AlertTarget } from './alert-target.ts';
-import type { Link } from './audit-chain.ts';
-import { AuditLog } from './audit-log.ts';
-import { AuditTrail } from './audit-trail.ts';
+import { AuditAnchor } from './audit-anchor.ts';
+import type { HeadStore } from './audit-head.ts';
+import type { AuditTrail } from './audit-trail.ts';
+import { createAudit } from './create-audit.ts';
 import type { Happenings } from './happenings.ts';
 import { Meters, type MetersParts } from './meters.ts';
 import { ServiceManager } from './service-manager.ts';
@@ -21,8 +23,8 @@ export interface LookoutsParts extends Omit<MetersParts, 'isStale' | 'degradatio
   readonly options: Options;
   readonly env: NodeJS.ProcessEnv;
   readonly happenings: Happenings;
-  /** Where the last link of the audit log is kept besides. */
-  readonly head: { auditHead: Link };
+  /** Where the last links of the audit log are kept besides. */
+  readonly head: HeadStore;
   readonly redaction: Redaction;
   readonly log: Log;
   readonly clock: Clock;
@@ -35,8 +37,11 @@ export class Lookouts {
   readonly meters: Meters;
   readonly audit: AuditTrail;
   readonly #parts: LookoutsParts;
+  readonly #anchor: AuditAnchor;
+  readonly #anchorText: () => string | undefined;
   #targets: readonly AlertTarget[] = [];
   #service: ServiceManager | undefined;
+  #rate: AlertRate | undefined;
 
   constructor(parts: LookoutsParts) {
     const { happenings, health } = parts;
@@ -46,9 +51,17 @@ export class Lookouts {
       isStale: (sourceId) => health.staleness(sourceId) !== undefined,
       degradations: () => health.degradations,
     });
-    this.audit = createAudit(parts);
+    const { trail, anchor } = createAudit(parts);
+    this.audit = trail;
+    this.#anchorText = anchor;
+    this.#anchor = new AuditAnchor({ ...parts, anchor });
     happenings.follow((happening) => this.meters.observe(happening));
     happenings.follow((happening) => this.audit.observe(happening));
+  }
+
+  /** How far the audit log goes. */
+  get auditStatus() {
+    return { records: this.audit.records, anchor: this.#anchorText() ?? null };
   }
 
   /** Throws `key_unusable` for a key that alerts cannot be signed with. */
@@ -58,9 +71,12 @@ export class Lookouts {
     if (service) happenings.follow((happening) => service.observe(happening));
     this.#service = service;
     happenings.tell({ kind: 'started', version });
+    this.#anchor.start();
     this.#targets = await createTargets(this.#parts);
     if (this.#targets.length === 0) return;
-    const book = new AlertBook({ clock, tell: (alert) => this.#targets.forEach((target) => void target.tell(alert)) });
+    const rate = new AlertRate({ clock, tell: (alert) => this.#targets.forEach((target) => void target.tell(alert)) });
+    this.#rate = rate;
+    const book = new AlertBook({ clock, tell: (alert) => rate.tell(alert) });
     happenings.follow((happening) => book.observe(happening));
     // What was wrong before anybody looked.
     for (const trouble of this.#parts.health.troubles) book.observe({ kind: 'trouble', trouble });
@@ -68,24 +84,11 @@ export class Lookouts {
 
   async stop(): Promise<void> {
     this.#service?.stop();
+    this.#rate?.stop();
     this.audit.close();
+    this.#anchor.stop();
     await Promise.all(this.#targets.map((target) => target.stop()));
   }
-}
-
-function createAudit({ options, env, head, health, redaction, clock, log }: LookoutsParts): AuditTrail {
-  const { stateDir } = options;
-  const open = () => {
-    const key = readOrMakeKey(findKeyFile('audit-key', undefined, env) ?? join(stateDir, 'audit.key'));
-    return new AuditLog({ stateDir, key, head });
-  };
-  const onBroken = (what: string) => {
-    const message = `the audit log is not as it was left: ${what}`;
-    log('error', 'audit_broken', message, { stateDir });
-    health.setDegraded('audit-chain', message);
-  };
-  const onProblem = (problem: string | undefined) => health.setDegraded('audit', problem);
-  return new AuditTrail({ open, redaction, clock, onProblem, onBroken });
 }
 
 function createServiceManager({ env, clock, log, status }: LookoutsParts): ServiceManager | undefined {

@@ -32,6 +32,11 @@ export function openStateDatabase(file: string): DatabaseSync {
       );
       db.exec('CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT');
       db.exec('CREATE TABLE IF NOT EXISTS history (id INTEGER PRIMARY KEY AUTOINCREMENT, record TEXT NOT NULL) STRICT');
+      const columns = db.prepare("SELECT name FROM pragma_table_info('history')").all();
+      // A file of an earlier version has none.
+      if (!columns.some(({ name }) => name === 'of_programs'))
+        db.exec('ALTER TABLE history ADD COLUMN of_programs INTEGER NOT NULL DEFAULT 0');
+      db.exec('CREATE INDEX IF NOT EXISTS history_of_programs ON history (of_programs, id)');
       return db;
     } catch (error) {
       db.close();

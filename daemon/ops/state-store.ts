@@ -5,8 +5,11 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { Delivery, ExpectedProgram, Pin, Refusal, ReloadRecord } from '../model/snapshot.ts';
 import { explainStateError, isDamaged, makeStateFolder, openStateDatabase } from './state-database.ts';
 
-/** Records kept; the oldest go first. */
+/** Records kept; the oldest go first. What programs cause has a share of its own, and removes nothing else. */
 const keptRecords = 1_000;
+const keptOfPrograms = 200;
+/** Records are read at once, and that must not take long. */
+const maxReadBytes = 4 * 1024 * 1024;
 
 /** The last commit, as far as it may be kept without its content. */
 export interface LastCommit {
@@ -77,10 +80,23 @@ export class StateStore {
   }
 
   /** Adds a record and returns its name, for {@link setDelivery}. */
-  addRecord(record: ReloadRecord): number {
-    const { lastInsertRowid } = this.#db.prepare('INSERT INTO history (record) VALUES (?)').run(JSON.stringify(record));
-    this.#db.prepare('DELETE FROM history WHERE id <= ?').run(Number(lastInsertRowid) - keptRecords);
+  addRecord(record: ReloadRecord, isOfPrograms = false): number {
+    const ofPrograms = isOfPrograms ? 1 : 0;
+    const insert = 'INSERT INTO history (record, of_programs) VALUES (?, ?)';
+    const { lastInsertRowid } = this.#db.prepare(insert).run(JSON.stringify(record), ofPrograms);
+    const oldest = 'SELECT id FROM history WHERE of_programs = ? ORDER BY id DESC LIMIT 1 OFFSET ?';
+    this.#db
+      .prepare(`DELETE FROM history WHERE of_programs = ? AND id <= (${oldest})`)
+      .run(ofPrograms, ofPrograms, isOfPrograms ? keptOfPrograms : keptRecords);
     return Number(lastInsertRowid);
+  }
+
+  /** Adds one to a number in the newest record; false where there is no record. */
+  countInRecord(field: 'repeated' | 'programReloads'): boolean {
+    const path = `$.${field}`;
+    const sql =
+      'UPDATE history SET record = json_set(record, ?, coalesce(json_extract(record, ?), 0) + 1) WHERE id = (SELECT max(id) FROM history)';
+    return this.#db.prepare(sql).run(path, path).changes === 1;
   }
 
   /** Completes a record with how the programs took it. */
@@ -135,19 +151,27 @@ export class StateStore {
     this.#write('generation', String(generation));
   }
 
-  /** The last record of the audit log: its number, and what the next one is bound to. */
-  get auditHead(): { readonly seq: number; readonly hmac: string } {
-    return JSON.parse(this.#read('auditHead') ?? '{"seq":0,"hmac":""}');
+  /** The head of the audit log, as it was set. */
+  get auditHead(): string | undefined {
+    return this.#read('auditHead');
   }
 
-  set auditHead(head: { readonly seq: number; readonly hmac: string }) {
-    this.#write('auditHead', JSON.stringify(head));
+  set auditHead(head: string) {
+    this.#write('auditHead', head);
   }
 
-  /** The newest records, newest first. */
-  records(limit = keptRecords): ReloadRecord[] {
-    const rows = this.#db.prepare('SELECT record FROM history ORDER BY id DESC LIMIT ?').all(limit);
-    return rows.map((row) => JSON.parse(String(row.record)));
+  /** The newest records, newest first; fewer where they are very long. */
+  records(limit = keptRecords + keptOfPrograms): ReloadRecord[] {
+    const rows = this.#db.prepare('SELECT record FROM history ORDER BY id DESC LIMIT ?').iterate(limit);
+    const records: ReloadRecord[] = [];
+    let bytes = 0;
+    for (const { record } of rows) {
+      const text = String(record);
+      bytes += text.length;
+      if (bytes > maxReadBytes && records.length > 0) break;
+      records.push(JSON.parse(text));
+    }
+    return records;
   }
 
   close(): void {

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { expect } from 'chai';
 import { verifyChain } from '../../daemon/observe/audit-chain.ts';
 import { readKeyRing, readOrMakeKey } from '../../daemon/ops/key-ring.ts';
@@ -67,5 +67,34 @@ describe('fault 14: no room for the audit log', () => {
     expect(test().scratch.read('state/audit.jsonl'), 'what happened meanwhile is there').contain(
       '"keys":["database.url"]',
     );
+  });
+
+  it('14: a disk that is filled later does not keep operators from a reload or a rollback: there is a reserve', async function () {
+    this.timeout(40_000);
+    const disk = SmallDisk.mount(test().scratch.path('state'), '12m');
+    if (!disk) return skipBecause(this, 'this machine allows no mount');
+    disks.push(disk);
+    await test().start();
+    await until('it is taken', () => test().scratch.read('state/audit.reserve').length === 1024 * 1024);
+    edit('url-2');
+    await until('it is served', () => test().revision === 2);
+    disk.fill(4 * 1024 * 1024);
+    for (let i = 0; i < 100; i++) {
+      const reason = `${i}`.padEnd(400, '.');
+      expect((await post('/admin/reload-config', { reason })).status).equal(200);
+    }
+    expect((await post('/admin/rollback', { to: 1 })).status).equal(200);
+    expect(statSync(test().scratch.path('state/audit.reserve')).size).lessThan(1024 * 1024);
+    disk.free();
+    await post('/admin/reload-config');
+    expect(statSync(test().scratch.path('state/audit.reserve')).size, 'and is taken again').equal(1024 * 1024);
+    await test().stop();
+    const [key] = readKeyRing(test().scratch.path('state/audit.key'));
+    expect(verifyChain(test().scratch.path('state'), key!)).not.property('broken');
+    expect(
+      test()
+        .scratch.read('state/audit.jsonl')
+        .match(/"outcome":"asked"/g),
+    ).length(102);
   });
 });

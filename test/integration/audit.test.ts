@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { chainStart, verifyChain } from '../../daemon/observe/audit-chain.ts';
+import { linesOf } from '../../daemon/observe/audit-files.ts';
 import { AuditLog } from '../../daemon/observe/audit-log.ts';
 import { AdminHttp } from '../support/admin-http.ts';
 import { hotconf } from '../support/daemon-process.ts';
@@ -13,11 +14,10 @@ describe('the audit log', () => {
   const test = useDaemon();
   const edit = (url: string) => test().scratch.write('secrets/app.yaml', `database: { url: ${url} }\n`);
   const file = () => test().scratch.path('state/audit.jsonl');
-  const records = () =>
-    readFileSync(file(), 'utf8')
-      .split('\n')
-      .filter(Boolean)
-      .map((line) => JSON.parse(line));
+  const programsFile = () => test().scratch.path('state/audit-programs.jsonl');
+  const recordsOf = (path: string) => linesOf(readFileSync(path, 'utf8')).map((line) => JSON.parse(line));
+  const records = () => recordsOf(file());
+  const programs = () => recordsOf(programsFile());
   const verify = (...more: string[]) =>
     hotconf(['audit', 'verify', '--config', test().scratch.path('hotconf.yaml'), ...more]);
 
@@ -33,13 +33,12 @@ describe('the audit log', () => {
     await http.post('/admin/rollback', { to: 99 });
     await http.post('/admin/unpin', {}, { token: http.tokens.viewer });
     new RawProgram(test().socket).send('ping', { revision: 1 });
-    await until('all is written', () => records().some(({ code }) => code === 'hello_expected'));
+    await until('all is written', () => programs().some(({ code }) => code === 'hello_expected'));
     await test().stop();
     const found = records().map(({ what, outcome, by }) => `${what} ${outcome}${by ? ` by ${by.name}` : ''}`);
-    expect(found.filter((line) => !line.startsWith('connection refused'))).deep.equal([
+    expect(found).deep.equal([
       'daemon started',
       'reload committed',
-      'connection taken by billing',
       'reload committed',
       'reload asked by the-admin',
       'reload unchanged',
@@ -55,8 +54,10 @@ describe('the audit log', () => {
       'request refused by the-viewer',
       'daemon stopping',
     ]);
-    const [, , connection, change, asked] = records();
-    expect(connection).deep.include({ view: 'default' });
+    const [, , change, asked] = records();
+    const [connection, ...others] = programs();
+    expect(others.map(({ what, outcome }) => `${what} ${outcome}`)).deep.equal(['connection refused']);
+    expect(connection).deep.include({ what: 'connection', outcome: 'taken', view: 'default' });
     expect(connection.by).include({ kind: 'program', pid: process.pid, uid: process.getuid!() });
     expect(change).deep.include({ cause: 'file', revision: 2, keys: ['database.url'] });
     expect(asked).include({ reason: 'a test' });
@@ -86,7 +87,12 @@ describe('the audit log', () => {
       program.socket.destroy();
     }
     await until('they are gone', () => test().logged('subscriber_left').length === 100);
-    expect(records().filter(({ what }) => what === 'connection')).length(60);
+    expect(programs().filter(({ what }) => what === 'connection')).length(60);
+    expect(records().filter(({ what }) => what === 'connection')).deep.equal([]);
+    await test().stop();
+    const leftOut = programs().at(-1);
+    expect([leftOut.what, leftOut.outcome, leftOut.count]).deep.equal(['audit', 'left_out', 40]);
+    expect(Object.keys(leftOut.of)[0]).match(/^connection taken uid \d+ view default$/);
   });
 
   it('is found whole, also while the daemon runs, and the first record that is not is named', async () => {

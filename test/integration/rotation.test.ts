@@ -216,7 +216,7 @@ describe('the rotation of a secret', () => {
     expect(test().daemon!.reports.history()[0]).include({ cause: 'client', by: 'rotator' });
     const audited = () =>
       test()
-        .scratch.read('state/audit.jsonl')
+        .scratch.read('state/audit-programs.jsonl')
         .split('\n')
         .filter((line) => line.includes('"rotate"'))
         .map((line) => JSON.parse(line));

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 /** A file system of its own with little room, which can be filled; `undefined` where this machine allows no mount. */
 export class SmallDisk {
   readonly folder: string;
+  #sizes: readonly number[] = [];
 
   private constructor(folder: string) {
     this.folder = folder;
@@ -20,9 +21,10 @@ export class SmallDisk {
     }
   }
 
-  /** Leaves no byte free. */
-  fill(): void {
-    for (const size of [65_536, 4_096, 512, 1]) {
+  /** Leaves no byte free; a larger disk needs larger pieces. */
+  fill(largest = 65_536): void {
+    this.#sizes = [...new Set([largest, 65_536, 4_096, 512, 1])];
+    for (const size of this.#sizes) {
       for (let i = 0; i < 64; i++) {
         try {
           writeFileSync(join(this.folder, `fill-${size}-${i}`), Buffer.alloc(size));
@@ -34,7 +36,7 @@ export class SmallDisk {
   }
 
   free(): void {
-    for (const size of [65_536, 4_096, 512, 1])
+    for (const size of this.#sizes)
       for (let i = 0; i < 64; i++) rmSync(join(this.folder, `fill-${size}-${i}`), { force: true });
   }
 
