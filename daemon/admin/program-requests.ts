@@ -1,5 +1,4 @@
 import type { Issue } from '../../schemas/errors.ts';
-import type { JsonValue } from '../../schemas/json.ts';
 import { parsePath } from '../../schemas/paths.ts';
 import type { Request } from '../../schemas/wire.ts';
 import { cutChanges, cutPaths, frameLimits } from '../model/cut-paths.ts';
@@ -7,6 +6,7 @@ import { DaemonError } from '../model/errors.ts';
 import type { Actor, ReloadOutcome } from '../model/snapshot.ts';
 import type { ViewOptions } from '../ops/view-options.ts';
 import type { Preview } from '../reload/commit-gate.ts';
+import type { Answer } from '../serve/open-requests.ts';
 import type { Rotation } from '../serve/rotation.ts';
 import type { Session } from '../serve/session.ts';
 import { type OperateParts, operate, outcomeOfRotation } from './operate.ts';
@@ -29,15 +29,15 @@ export class ProgramRequests {
   }
 
   /** Throws what is told to the program. */
-  async answer(request: Request, session: Session): Promise<JsonValue> {
+  async answer(request: Request, session: Session): Promise<Answer> {
     const view = this.#parts.views.find(({ name }) => name === session.view.name)!;
-    return (await this.#answer(request, session, view)) as JsonValue;
+    return (await this.#answer(request, session, view)) as Answer;
   }
 
   async #answer(request: Request, session: Session, view: ViewOptions): Promise<unknown> {
     const { reports, preview } = this.#parts;
     if (request.kind === 'summary') return reports().summaryFor(view.filter);
-    if (request.kind === 'config') return reports().config(view.filter);
+    if (request.kind === 'config') return reports().configFor(view.filter);
     if (request.kind === 'rotate') return this.#rotate(request, session, view);
     if (request.kind === 'reload') return this.#reload(request, session, view);
     const { valid, issues, changed, removed } = await preview();
