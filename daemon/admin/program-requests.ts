@@ -10,6 +10,7 @@ import type { Answer } from '../serve/open-requests.ts';
 import type { Rotation } from '../serve/rotation.ts';
 import type { Session } from '../serve/session.ts';
 import { type OperateParts, operate, outcomeOfRotation } from './operate.ts';
+import { PacedReloads } from './paced-reloads.ts';
 import type { Reports } from './reports.ts';
 
 export interface ProgramRequestsParts extends OperateParts {
@@ -23,9 +24,11 @@ export interface ProgramRequestsParts extends OperateParts {
 /** Answers what programs ask, each within what its view lets it see and do. */
 export class ProgramRequests {
   readonly #parts: ProgramRequestsParts;
+  readonly #reloads: PacedReloads;
 
   constructor(parts: ProgramRequestsParts) {
     this.#parts = parts;
+    this.#reloads = new PacedReloads(parts.reload);
   }
 
   /** Throws what is told to the program. */
@@ -51,7 +54,7 @@ export class ProgramRequests {
   async #reload({ reason }: Request, session: Session, view: ViewOptions): Promise<unknown> {
     if (!view.mayReload)
       throw new DaemonError('not_permitted', 'this view may not reload', { mend: 'set mayReload for the view' });
-    const outcome = await this.#parts.reload({ cause: 'client', by: session.name, ...(reason && { reason }) });
+    const outcome = await this.#reloads.run({ cause: 'client', by: session.name, ...(reason && { reason }) });
     if (outcome.kind === 'rejected') {
       const { code, message, issues, facts } = outcome.error;
       const isTold = facts.path === undefined || isSeen(facts.path, view);

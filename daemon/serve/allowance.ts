@@ -11,6 +11,8 @@ export type AllowanceLimits = Pick<Limits, 'framesPerSecond' | 'requestsPerMinut
 const ownFrames: Rate = { perSecond: 10, burst: 64 };
 /** A connection begins with fewer, or it would pay to connect again. */
 const firstFrames = 16;
+/** In frames. */
+const connectionCost = 4;
 /** What one user's programs may send together, in frames of one program. */
 const programsPerUser = 10;
 const requestsPerUser = 5;
@@ -118,7 +120,9 @@ export class Allowance {
     this.#clock = clock;
     share.connections++;
     this.#all = new Bucket({ perSecond: framesPerSecond, burst: 2 * framesPerSecond }, now);
-    this.#own = new Bucket(ownFrames, now, firstFrames);
+    // Connecting costs, too: who comes again and again begins with nothing.
+    const first = share.frames.tryTake(connectionCost, now) ? firstFrames : 0;
+    this.#own = new Bucket(ownFrames, now, first);
     this.#log = new Bucket({ perSecond: (logPerMinute * logShare) / 60, burst: logPerMinute * logShare }, now);
   }
 

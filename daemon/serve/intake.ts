@@ -14,13 +14,14 @@ export interface IntakeParts {
   readonly isLive: () => boolean;
   /** No more is read until the program may go on. */
   readonly onPause: () => void;
-  /** It sends more than is kept. */
+  /** It has sent more than is kept, and is not read any more. */
   readonly onTooMuch: (message: string) => void;
 }
 
 /** Longest frame before the hello is accepted, in characters. */
 const maxHello = 4_096;
 const charsPerFrame = 1_024;
+const tooMuch = 'the programs of this user have too many frames unread or unfinished';
 /** What a piece costs that ends no frame. */
 const pieceCost = 0.1;
 
@@ -41,6 +42,8 @@ export class Intake {
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
+    // One that comes too often is not read at once.
+    this.#mayGoOn();
   }
 
   push(piece: string): void {
@@ -73,8 +76,7 @@ export class Intake {
     this.#rest = at < text.length && !this.#isClosed ? flat(text, at) : '';
     this.#isReading = false;
     if (this.#isClosed) return;
-    if (!this.#parts.allowance.keep(this.#rest.length + this.#unfinished))
-      this.#parts.onTooMuch('the programs of this user have too many frames unread or unfinished');
+    if (!this.#parts.allowance.keep(this.#rest.length + this.#unfinished)) this.#stop(tooMuch);
     else if (mayGoOn) this.#resume();
   }
 
@@ -83,13 +85,25 @@ export class Intake {
     const end = text.indexOf(delimiter, at) + 1;
     const isWhole = end > 0;
     const piece = isWhole && end === text.length && at === 0 ? text : isWhole ? text.slice(at, end) : flat(text, at);
-    const { allowance, deliver, isLive, onTooMuch } = this.#parts;
+    const { allowance, deliver, isLive } = this.#parts;
     allowance.spend((isWhole ? 1 : pieceCost) + piece.length / charsPerFrame);
     const length = this.#unfinished + piece.length;
     this.#unfinished = isWhole ? 0 : length;
-    if (length > maxHello && !isLive()) onTooMuch(`a hello is at most ${maxHello} bytes`);
+    if (length > maxHello && !isLive()) this.#stop(`a hello is at most ${maxHello} bytes`);
+    else if (!isWhole && !allowance.keep(length)) this.#stop(tooMuch);
     else deliver(piece);
     return at + piece.length;
+  }
+
+  /** For good: who is cut off at once comes back at once. */
+  #stop(message: string): void {
+    this.#isClosed = true;
+    this.#rest = '';
+    this.#unfinished = 0;
+    this.#cancelWait();
+    this.#parts.allowance.keep(0);
+    this.#parts.socket.pause();
+    this.#parts.onTooMuch(message);
   }
 
   #mayGoOn(): boolean {

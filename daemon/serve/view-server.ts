@@ -35,6 +35,8 @@ export interface ViewServerParts {
 
 /** What a line of the log takes besides its message. */
 const lineBytes = 300;
+/** A program that is refused for what it sends keeps its place so long. */
+const refuseAfterMs = 5_000;
 const comeBackAfterMs = 5_000;
 
 /** The sessions of one view's socket. Every frame goes through one wrapper, which checks it and owns what its handler throws. */
@@ -125,10 +127,16 @@ export class ViewServer {
       isBehind: () => session.isBehind,
       isLive: () => session.isLive,
       onPause: () => this.#ipc.stopWaiting(socket),
-      onTooMuch: (message) => session.refuse('too_much', message, false, comeBackAfterMs),
+      onTooMuch: (message) => this.#refuseLater(session, socket, message),
     });
     socket.once('close', () => intake.close());
     return intake;
+  }
+
+  #refuseLater(session: Session, socket: Socket, message: string): void {
+    const refuse = () => session.refuse('too_much', message, false, comeBackAfterMs);
+    const cancel = this.#parts.clock.after(refuseAfterMs, refuse);
+    socket.once('close', cancel);
   }
 
   #badFrame(message: string, socket: Socket): void {

@@ -69,4 +69,27 @@ describe('who may connect', () => {
     for (let i = 0; i < 18; i++) doors.enter('open', peer(0));
     expect(doors.isOverrun).equal(true);
   });
+
+  it('is half as many for a socket as for a user where nobody is known', () => {
+    const doors = open(
+      { open: {}, web: {} },
+      { limits: { ...limits, clients: 100, clientsPerUid: 4 }, peerAuth: 'off' },
+    );
+    for (let i = 0; i < 2; i++) doors.enter('open', undefined);
+    expect(doors.refusal('open', undefined)!.message).equal(
+      '2 programs of view open, whose users are not known, are connected already (limits.clientsPerUid)',
+    );
+    expect(doors.refusal('web', undefined)).equal(undefined);
+    doors.leave('open', undefined);
+    expect(doors.refusal('open', undefined)).equal(undefined);
+    expect(told.at(-1)).equal(undefined);
+  });
+
+  it('may ask for a reload by default only where a view has everything', () => {
+    const views = viewOptions(
+      { all: {}, some: { include: ['a.**'] }, less: { exclude: ['a'] }, may: { include: ['a'], mayReload: true } },
+      'f',
+    );
+    expect(views.map(({ mayReload }) => mayReload)).deep.equal([true, false, false, true]);
+  });
 });
