@@ -20,8 +20,12 @@ const checks: Readonly<Record<string, (fields: Fields) => boolean>> = {
   patch: isPatch,
   verify: (fields) => ('settings' in fields ? isSnapshot(fields) : isPatch(fields)),
   ping: ({ revision }) => isCount(revision),
-  response: ({ id, ok, code, message }) =>
-    isText(id) && typeof ok === 'boolean' && isOptional(isText, code) && isOptional(isText, message),
+  response: ({ id, ok, code, message, retryAfterMs }) =>
+    isText(id) &&
+    typeof ok === 'boolean' &&
+    isOptional(isText, code) &&
+    isOptional(isText, message) &&
+    isOptional(isDuration, retryAfterMs),
   goodbye: ({ retryAfterMs }) => isOptional(isDuration, retryAfterMs),
   error: ({ code, message, fatal, retryAfterMs }) =>
     isText(code) && isText(message) && typeof fatal === 'boolean' && isOptional(isDuration, retryAfterMs),

@@ -35,7 +35,7 @@ import { Rotation } from './serve/rotation.ts';
 import type { Session } from './serve/session.ts';
 import type { SessionEvent } from './serve/session-event.ts';
 import { Views, viewGroups } from './serve/views.ts';
-import { createSources } from './sources/create-sources.ts';
+import { sourceSets } from './sources/create-sources.ts';
 import { GcpSource } from './sources/gcp/gcp-source.ts';
 import { type Source, watchProblem } from './sources/source.ts';
 
@@ -94,8 +94,8 @@ export class Daemon {
     for (const doubt of doubts) log('warn', 'schema_doubtful', `${options.schema}: ${doubt}`, {});
     const instance = () => this.#state.epoch;
     const onWatchHealth = () => this.#health.setDegraded('watch', watchProblem(this.#sources));
-    const sourceParts = { options, env, schema, redaction, clock, log, onWatchHealth, instance };
-    this.#sources = createSources(sourceParts);
+    const openSources = sourceSets({ options, env, schema, redaction, clock, log, onWatchHealth, instance });
+    this.#sources = openSources();
     this.#health = new Health({
       clock,
       log,
@@ -111,7 +111,7 @@ export class Daemon {
       intend,
       reports: () => this.reports,
       reload: (actor) => this.reload(actor),
-      preview: () => this.#reloader.preview(false, signal),
+      preview: () => this.#reloader.loaded.look(signal),
       rotation: () => this.#rotation,
     });
     prepareRuntimeFolder(options.runtimeDir, viewGroups(options), options.runtimeDirMode);
@@ -130,7 +130,7 @@ export class Daemon {
       state: () => this.#health.state,
       answer: (request, session) => requests.answer(request, session),
       onEvent: (event, session) => this.#onSession(event, session),
-      onFull: (problem) => this.#health.setDegraded('clients', problem),
+      onTrouble: (...trouble) => this.#health.setDegraded(...trouble),
       onSettled: (revision, delivery) => this.#history.delivered(revision, delivery),
       clean: (text) => redaction.clean(text),
       roster: this.#rulings,
@@ -198,7 +198,7 @@ export class Daemon {
     });
     this.#reloader = new Reloader({
       sources: this.#sources,
-      freshSources: () => createSources({ ...sourceParts, log: () => {} }),
+      freshSources: () => openSources(() => {}),
       settle: this.#settle,
       store: this.#store,
       gate,
@@ -254,7 +254,7 @@ export class Daemon {
       reload: (...asked) => this.reload(...asked),
       rollback: (...asked) => this.rollback(...asked),
       unpin: (actor) => this.#reloader.unpin(redaction.cleanActor(actor), signal),
-      preview: () => this.#reloader.preview(true, signal),
+      preview: () => this.#reloader.preview(signal),
       allAnswered: () => this.#views.allAnswered(answersWithinMs),
       rotate: (...asked) => this.#rotation.rotate(...asked),
       peerOf: (socket) => this.#views.doorkeeper.peerOf(socket),

@@ -84,6 +84,8 @@ export const clientErrors = [
   'not_connected',
   /** The view does not allow this request. */
   'not_allowed',
+  /** The program, or the programs of its user, ask too often; the message says when to ask again. */
+  'rate_limited',
   /** The daemon could not do what was asked. */
   'request_failed',
   /** The config was closed. */

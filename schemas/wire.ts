@@ -126,6 +126,8 @@ export interface Response {
   readonly result?: JsonValue;
   readonly code?: string;
   readonly message?: string;
+  /** With `rate_limited`: when the same may be asked again. */
+  readonly retryAfterMs?: number;
 }
 
 /** A failure noticed after a snapshot was accepted, or its end. */

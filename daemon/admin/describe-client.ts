@@ -8,6 +8,8 @@ export function describeClient(session: Session, view: string) {
     name: session.name,
     pid: session.pid,
     ...(session.peer && { uid: session.peer.uid }),
+    // What a program says of itself is shown as that.
+    ...(!session.peer?.pid && { isPidClaimed: true as const }),
     view,
     observer: session.isObserver,
     verifies: session.verifies,

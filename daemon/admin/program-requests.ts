@@ -1,5 +1,4 @@
 import type { Issue } from '../../schemas/errors.ts';
-import type { JsonValue } from '../../schemas/json.ts';
 import { parsePath } from '../../schemas/paths.ts';
 import type { Request } from '../../schemas/wire.ts';
 import { cutChanges, cutPaths, frameLimits } from '../model/cut-paths.ts';
@@ -7,9 +6,11 @@ import { DaemonError } from '../model/errors.ts';
 import type { Actor, ReloadOutcome } from '../model/snapshot.ts';
 import type { ViewOptions } from '../ops/view-options.ts';
 import type { Preview } from '../reload/commit-gate.ts';
+import type { Answer } from '../serve/open-requests.ts';
 import type { Rotation } from '../serve/rotation.ts';
 import type { Session } from '../serve/session.ts';
 import { type OperateParts, operate, outcomeOfRotation } from './operate.ts';
+import { PacedReloads } from './paced-reloads.ts';
 import type { Reports } from './reports.ts';
 
 export interface ProgramRequestsParts extends OperateParts {
@@ -23,21 +24,23 @@ export interface ProgramRequestsParts extends OperateParts {
 /** Answers what programs ask, each within what its view lets it see and do. */
 export class ProgramRequests {
   readonly #parts: ProgramRequestsParts;
+  readonly #reloads: PacedReloads;
 
   constructor(parts: ProgramRequestsParts) {
     this.#parts = parts;
+    this.#reloads = new PacedReloads(parts.reload);
   }
 
   /** Throws what is told to the program. */
-  async answer(request: Request, session: Session): Promise<JsonValue> {
+  async answer(request: Request, session: Session): Promise<Answer> {
     const view = this.#parts.views.find(({ name }) => name === session.view.name)!;
-    return (await this.#answer(request, session, view)) as JsonValue;
+    return (await this.#answer(request, session, view)) as Answer;
   }
 
   async #answer(request: Request, session: Session, view: ViewOptions): Promise<unknown> {
     const { reports, preview } = this.#parts;
     if (request.kind === 'summary') return reports().summaryFor(view.filter);
-    if (request.kind === 'config') return reports().config(view.filter);
+    if (request.kind === 'config') return reports().configFor(view.filter);
     if (request.kind === 'rotate') return this.#rotate(request, session, view);
     if (request.kind === 'reload') return this.#reload(request, session, view);
     const { valid, issues, changed, removed } = await preview();
@@ -51,7 +54,7 @@ export class ProgramRequests {
   async #reload({ reason }: Request, session: Session, view: ViewOptions): Promise<unknown> {
     if (!view.mayReload)
       throw new DaemonError('not_permitted', 'this view may not reload', { mend: 'set mayReload for the view' });
-    const outcome = await this.#parts.reload({ cause: 'client', by: session.name, ...(reason && { reason }) });
+    const outcome = await this.#reloads.run({ cause: 'client', by: session.name, ...(reason && { reason }) });
     if (outcome.kind === 'rejected') {
       const { code, message, issues, facts } = outcome.error;
       const isTold = facts.path === undefined || isSeen(facts.path, view);

@@ -14,10 +14,12 @@ import type { Options } from '../ops/options.ts';
 import type { PinKeeper } from '../reload/commit-gate.ts';
 import type { HeldChange } from '../reload/refusals.ts';
 import type { SnapshotStore } from '../reload/snapshot-store.ts';
+import { SharedAnswer } from '../serve/outbox.ts';
 import type { Rollout } from '../serve/rollout.ts';
 import type { Views } from '../serve/views.ts';
 import type { Source } from '../sources/source.ts';
 import { describeClient } from './describe-client.ts';
+import { ForEachView } from './for-each-view.ts';
 import { describeHealth, type Phase, reportHealth } from './health-report.ts';
 
 export interface ReportsParts {
@@ -43,6 +45,11 @@ export interface ReportsParts {
 /** What the daemon tells about itself. Answers are JSON and hold no secret value. */
 export class Reports {
   readonly #parts: ReportsParts;
+  readonly #configs = new ForEachView((_, filter) => new SharedAnswer(this.config(filter)));
+  readonly #secretsSeen = new ForEachView(({ settings, parts }, filter) => {
+    const paths = leavesOf(filter.apply(settings)).filter((path) => path.length > 0);
+    return paths.filter((path) => isSecret(this.#parts.schema, parts, path)).length;
+  });
 
   constructor(parts: ReportsParts) {
     this.#parts = parts;
@@ -71,14 +78,13 @@ export class Reports {
   summaryFor(filter: ViewFilter) {
     const summary = this.summary();
     if (filter.isAll) return summary;
-    const { settings, parts } = this.#snapshot();
-    const seen = filter.apply(settings);
-    const secrets = leavesOf(seen).filter((path) => path.length > 0 && isSecret(this.#parts.schema, parts, path));
+    const snapshot = this.#snapshot();
+    const seen = filter.apply(snapshot.settings);
     const { at, outcome, revision } = summary.lastReload ?? {};
     const mayHave = (part: string) => seen[part] !== undefined || filter.sees([part]);
     return {
       ...summary,
-      secretsLoaded: secrets.length,
+      secretsLoaded: this.#secretsSeen.get(snapshot, filter),
       configured: Object.fromEntries(
         Object.keys(summary.configured)
           .filter(mayHave)
@@ -147,6 +153,11 @@ export class Reports {
   config(filter?: ViewFilter): JsonObject {
     const { settings, parts } = this.#snapshot();
     return redactSettings(this.#parts.schema, parts, filter ? filter.apply(settings) : settings);
+  }
+
+  /** {@link config} as the programs of a view get it. */
+  configFor(filter: ViewFilter): SharedAnswer {
+    return this.#configs.get(this.#snapshot(), filter);
   }
 
   /** Which part gave the value at a path, at which revision, and which parts it shadows. Throws `usage`. */

@@ -5,11 +5,12 @@ import { tryOutSettings } from '../checkup/check-settings.ts';
 import { daemonUser } from '../checkup/daemon-user.ts';
 import { type Finding, failed, ok, warn } from '../checkup/finding.ts';
 import { DaemonError } from '../model/errors.ts';
+import { plainText } from '../model/plain-text.ts';
 import { type Account, accountName } from '../ops/accounts.ts';
 import type { Options } from '../ops/options.ts';
 import { findOptionsFile, loadOptions } from '../ops/options-file.ts';
 import { askDaemon } from './admin-client.ts';
-import { type Io, printable, printJson, printLines, type SharedOptions } from './io.ts';
+import { type Io, printJson, printLines, type SharedOptions } from './io.ts';
 
 /** Looks at everything that a daemon needs, and says how to mend what is not right. 1 when something has failed. */
 export async function doctor(shared: SharedOptions, io: Io): Promise<number> {
@@ -86,5 +87,5 @@ async function checkWatches(shared: SharedOptions, io: Io): Promise<Finding[]> {
 const signs = { ok: 'ok  ', warn: 'WARN', fail: 'FAIL' };
 
 function describe({ check, verdict, message, mend }: Finding): string[] {
-  return [printable(`${signs[verdict]}  ${check}: ${message}`), ...(mend ? [printable(`      mend: ${mend}`)] : [])];
+  return [plainText(`${signs[verdict]}  ${check}: ${message}`), ...(mend ? [plainText(`      mend: ${mend}`)] : [])];
 }

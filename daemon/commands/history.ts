@@ -1,6 +1,7 @@
+import { plainText } from '../model/plain-text.ts';
 import type { ReloadRecord } from '../model/snapshot.ts';
 import { askDaemon } from './admin-client.ts';
-import { type Io, localTime, printable, printJson, printLines, type SharedOptions } from './io.ts';
+import { type Io, localTime, printJson, printLines, type SharedOptions } from './io.ts';
 
 /** Revisions: when, why, by whom, changed paths, outcome; rejected reloads too. Newest first. */
 export async function history(options: SharedOptions, io: Io): Promise<number> {
@@ -59,5 +60,5 @@ export function describeRecord({
     programs && `(${programs.filter(Boolean).join(', ')})`,
   ].filter(Boolean);
   const head = `${localTime(at)}  revision ${revision}  ${outcome.padEnd(9)}  ${why}  ${durationMs.toFixed(1)} ms`;
-  return printable(`${head}  ${ends.join('  ')}`.trimEnd());
+  return plainText(`${head}  ${ends.join('  ')}`.trimEnd());
 }

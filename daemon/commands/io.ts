@@ -1,3 +1,4 @@
+import { plainText } from '../model/plain-text.ts';
 /** Options that every command has. */
 export interface SharedOptions {
   readonly config?: string;
@@ -20,17 +21,12 @@ export function printLines({ stdout }: Io, lines: readonly string[]): void {
   stdout.write(lines.map((line) => `${line}\n`).join(''));
 }
 
-/** Words of others on one line: what could move a terminal's cursor or forge a line is shown as `?`. */
-export function printable(text: string): string {
-  return text.replace(/[\0-\x1f\x7f-\x9f]/g, '?');
-}
-
 /** Rows with their columns aligned, two spaces apart. */
 export function table(rows: readonly (readonly string[])[]): string[] {
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]!.length))) ?? [];
   return rows.map((row) =>
     row
-      .map((cell, column) => printable(cell).padEnd(widths[column]!))
+      .map((cell, column) => plainText(cell).padEnd(widths[column]!))
       .join('  ')
       .trimEnd(),
   );

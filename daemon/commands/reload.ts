@@ -1,9 +1,10 @@
 import type { Issue } from '../../schemas/errors.ts';
 import type { Reports } from '../admin/reports.ts';
 import { type CutChanges, leftOut } from '../model/cut-paths.ts';
+import { plainText } from '../model/plain-text.ts';
 import type { Preview } from '../reload/commit-gate.ts';
 import { askDaemon } from './admin-client.ts';
-import { type Io, printable, printJson, printLines, type SharedOptions, table } from './io.ts';
+import { type Io, printJson, printLines, type SharedOptions, table } from './io.ts';
 
 export interface ReloadOptions extends SharedOptions {
   readonly reason?: string;
@@ -61,12 +62,12 @@ export async function tellPreview(options: SharedOptions, io: Io, ifInvalid: num
 
 function describe(answer: ReloadAnswer): string[] {
   const { status, message, outcome, revision, issues = [], subscribers = [] } = answer;
-  if (status === 'error') return [printable(`rejected: ${message}`), ...issuesOf(issues)];
+  if (status === 'error') return [plainText(`rejected: ${message}`), ...issuesOf(issues)];
   const { pinned, rollout } = answer;
   return [
     `${outcome}: revision ${revision}`,
     ...(pinned ? [`pinned to the content of revision ${pinned.to}: the sources are not served (hotconf unpin)`] : []),
-    ...(rollout ? [printable(`goes to ${rollout.first.join(', ')} first; to all at ${rollout.until}`)] : []),
+    ...(rollout ? [plainText(`goes to ${rollout.first.join(', ')} first; to all at ${rollout.until}`)] : []),
     ...pathsOf(answer),
     ...table(
       subscribers
@@ -99,4 +100,4 @@ function pathsOf(changes: Partial<CutChanges>): string[] {
 }
 
 const issuesOf = (issues: readonly Issue[]) =>
-  issues.map(({ path, message }) => printable(`  ${path ? `${path}: ` : ''}${message}`));
+  issues.map(({ path, message }) => plainText(`  ${path ? `${path}: ` : ''}${message}`));

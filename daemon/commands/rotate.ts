@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { RotationResult } from '../../schemas/wire.ts';
 import { DaemonError, systemCode } from '../model/errors.ts';
+import { plainText } from '../model/plain-text.ts';
 import { askDaemon } from './admin-client.ts';
-import { type Io, printable, printJson, printLines, type SharedOptions } from './io.ts';
+import { type Io, printJson, printLines, type SharedOptions } from './io.ts';
 
 export interface RotateOptions extends SharedOptions {
   readonly secret: string;
@@ -62,7 +63,7 @@ function describe({ outcome, secret, version, revision, message, issues, rejecte
   return [
     `rejected: ${message}`,
     ...issues.map(({ path, message: what }) => `  ${path ? `${path}: ` : ''}${what}`),
-    ...rejectedBy.map(({ name, pid, message: why }) => printable(`  ${name || '-'} (pid ${pid}): ${why}`)),
+    ...rejectedBy.map(({ name, pid, message: why }) => plainText(`  ${name || '-'} (pid ${pid}): ${why}`)),
     `version ${version} of ${secret} is disabled again; revision ${revision} is served`,
   ];
 }

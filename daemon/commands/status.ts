@@ -1,8 +1,9 @@
 import type { Reports } from '../admin/reports.ts';
+import { plainText } from '../model/plain-text.ts';
 import { formatAge } from '../model/units.ts';
 import { askDaemon } from './admin-client.ts';
 import { describeRecord } from './history.ts';
-import { type Io, localTime, printable, printJson, printLines, type SharedOptions, table } from './io.ts';
+import { type Io, localTime, printJson, printLines, type SharedOptions, table } from './io.ts';
 
 type Status = ReturnType<Reports['status']>;
 
@@ -22,32 +23,32 @@ function describe(status: Status): string[] {
     `revision ${revision}, ${formatAge(ageMs)} old (${localTime(loadedAt)}), ${environment}, ${state.kind}${reasons}`,
     ...(pinned
       ? [
-          printable(
+          plainText(
             `PINNED to the content of revision ${pinned.to} since ${localTime(pinned.since)}: sources are not served`,
           ),
         ]
       : []),
     ...(rollout
       ? [
-          printable(
+          plainText(
             `ROLLOUT of revision ${rollout.revision} to ${rollout.first.join(', ')} first; the rest runs ${rollout.stable} until ${localTime(rollout.until)}`,
           ),
         ]
       : []),
     ...held.map(({ parts, why, nextTry }) =>
-      printable(
+      plainText(
         `HELD BACK ${parts.join(', ')}: ${why}; ${nextTry ? `tried again at ${localTime(nextTry)}` : 'not tried again until it changes'}`,
       ),
     ),
     `${secretsLoaded} secrets, hot reload ${hotReloadEnabled ? 'on' : 'off'}, pid ${status.pid}`,
-    printable(`${status.host}, ${status.options}`),
+    plainText(`${status.host}, ${status.options}`),
     '',
     ...table([
       ['SOURCE', 'STATE', 'WATCH', 'READS'],
       ...status.sources.map(({ id, state, watch, reads }) => [id, state, watch, shortened(reads)]),
     ]),
     ...status.sources.flatMap(({ id, problem }) =>
-      problem ? [printable(`  ! ${id}: ${problem.message} (since ${localTime(problem.since)})`)] : [],
+      problem ? [plainText(`  ! ${id}: ${problem.message} (since ${localTime(problem.since)})`)] : [],
     ),
     '',
     ...table([
@@ -64,7 +65,7 @@ function describe(status: Status): string[] {
       ['SUBSCRIBER', 'PID', 'VIEW', 'RUNS', 'STATE'],
       ...status.subscribers.map((who) => [
         who.name || '-',
-        String(who.pid),
+        who.isPidClaimed ? `${who.pid} (claimed)` : String(who.pid),
         who.view,
         `revision ${who.revision}`,
         stateOf(who),

@@ -4,10 +4,11 @@ import type { ConfigClient } from '../../client/config-client.ts';
 import type { Link } from '../../client/types.ts';
 import { type Path, parsePath } from '../../schemas/paths.ts';
 import { DaemonError } from '../model/errors.ts';
+import { plainText } from '../model/plain-text.ts';
 import { findAdminSocket } from '../ops/find-daemon.ts';
 import { findOptionsFile, loadOptions } from '../ops/options-file.ts';
 import { adminSocket, adminSocketIn, viewSocket } from '../ops/socket-paths.ts';
-import { type Io, localTime, printable, printJson, printLines, type SharedOptions } from './io.ts';
+import { type Io, localTime, printJson, printLines, type SharedOptions } from './io.ts';
 import { operatorEvents } from './operator-events.ts';
 import { openView } from './view-client.ts';
 import { concerns, type Line, lineOf, pathsOf } from './watch-lines.ts';
@@ -34,7 +35,7 @@ export async function watch(options: WatchOptions, io: Io): Promise<number> {
   io.stdout.on('error', () => stop.abort());
   const tell = (line: Line, text: string) => {
     if (options.json) printJson(io, line);
-    else printLines(io, [printable(`${localTime(line.at)}  ${text}`)]);
+    else printLines(io, [plainText(`${localTime(line.at)}  ${text}`)]);
   };
   const onLink = (link: Link) =>
     io.stderr.write(link.kind === 'live' ? 'connected again\n' : `stale: ${link.reason}\n`);

@@ -1,4 +1,5 @@
 import { createLogger, format, transports, type Logger as Winston } from 'winston';
+import { plainText } from '../model/plain-text.ts';
 import type { Clock } from './clock.ts';
 import type { Redaction } from './redaction.ts';
 
@@ -57,7 +58,8 @@ function textLine({ level, time, event, message, ...fields }: Record<string, unk
     .filter(([key, value]) => !key.startsWith('Symbol') && value !== undefined && key !== 'issues')
     .map(([key, value]) => `${key}=${textValue(value)}`);
   const head = `${String(time).slice(11, 23)} ${String(level).padEnd(5)} ${event}  ${message}`;
-  return [head, shown.join(' ')].filter(Boolean).join('  ').replaceAll('\n', ' ');
+  // What stands in names and messages must not forge a line or move a terminal's cursor.
+  return plainText([head, shown.join(' ')].filter(Boolean).join('  ').replaceAll(/\s/g, ' '));
 }
 
 function textValue(value: unknown): string {

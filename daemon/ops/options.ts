@@ -3,7 +3,6 @@ import { type Path, parsePath } from '../../schemas/paths.ts';
 import { defaultRuntimeFolder } from '../../schemas/runtime-folder.ts';
 import { DaemonError } from '../model/errors.ts';
 import type { Format } from '../model/format.ts';
-import { parseSize } from '../model/units.ts';
 import { type AdminOptions, type AlertOptions, adminOptions, alertOptions, requireOwnFolder } from './admin-options.ts';
 import { defaultStateFolder, placeOf } from './default-folders.ts';
 import { durationsOf } from './durations.ts';
@@ -16,18 +15,8 @@ import {
   readModeCheck,
 } from './environment.ts';
 import { type GcpOptions, gcpOptions } from './gcp-options.ts';
+import { type Limits, limitsOf } from './limits.ts';
 import { type RolloutOptions, rolloutOptions, type ViewOptions, viewOptions } from './view-options.ts';
-
-/** Limits on what is read from outside. Sizes in bytes. */
-export interface Limits {
-  readonly fileSize: number;
-  readonly keys: number;
-  readonly values: number;
-  readonly depth: number;
-  readonly snapshotSize: number;
-  readonly clients: number;
-  readonly clientsPerUid: number;
-}
 
 export interface FileOptions {
   /** As written in the options, for people. */
@@ -150,15 +139,7 @@ export function resolveOptions(file: string, document: Document, env: NodeJS.Pro
     log: { level: log.level ?? 'info', format: log.format ?? 'auto' },
     fileModeCheck: readModeCheck(document.fileModeCheck ?? 'auto', profile),
     peerAuth: document.peerAuth ?? 'preferred',
-    limits: {
-      fileSize: parseSize(limits.fileSize ?? '1MiB')!,
-      keys: limits.keys ?? 20_000,
-      values: limits.values ?? 100_000,
-      depth: limits.depth ?? 64,
-      snapshotSize: parseSize(limits.snapshotSize ?? '16MiB')!,
-      clients: limits.clients ?? 4096,
-      clientsPerUid: limits.clientsPerUid ?? 1024,
-    },
+    limits: limitsOf(limits),
   };
 }
 

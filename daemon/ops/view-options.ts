@@ -19,6 +19,7 @@ export interface ViewOptions {
   /** The socket's group: a name or a number. */
   readonly group?: string;
   readonly allow?: AllowOptions;
+  /** By default only with a view of everything. */
   readonly mayReload: boolean;
   readonly mayRotate: boolean;
 }
@@ -50,11 +51,12 @@ type Document = any;
 /** The views, with every default filled in. Without any there is one, `default`, with everything. */
 export function viewOptions(views: Document, subject: string): readonly ViewOptions[] {
   return Object.entries<Document>(views ?? { default: {} }).map(([name, view]) => {
-    const { include = ['**'], exclude = [], mode = '0660', group, allow, mayReload = true, mayRotate = false } = view;
-    const patterns = () => new ViewFilter(include, exclude);
+    const { include = ['**'], exclude = [], mode = '0660', group, allow, mayRotate = false } = view;
+    const filter = compiled(() => new ViewFilter(include, exclude), subject, `views.${name}`);
+    const { mayReload = filter.isAll } = view;
     return {
       name,
-      filter: compiled(patterns, subject, `views.${name}`),
+      filter,
       mode: Number.parseInt(mode, 8),
       ...(group !== undefined && { group: String(group) }),
       ...(allow && { allow: { users: (allow.users ?? []).map(String), groups: (allow.groups ?? []).map(String) } }),

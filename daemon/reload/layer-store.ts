@@ -150,6 +150,18 @@ export class LayerStore {
     return problems;
   }
 
+  /** Why sources cannot be read, whatever becomes of what they said before. */
+  get unwell(): readonly DaemonError[] {
+    return this.#sources.flatMap(({ problem }) => problem ?? []);
+  }
+
+  /** The parts that were read last, lowest priority first. Throws why a source cannot be read. */
+  wellParts(): LayerPart[] {
+    const [problem] = this.unwell;
+    if (problem) throw problem;
+    return this.partsOf(this.#newest);
+  }
+
   #layersOf(parts: readonly LayerPart[]): Map<string, Layer> {
     const layers = new Map<string, Layer>();
     for (const { id } of this.#sources) {

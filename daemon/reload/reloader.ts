@@ -10,6 +10,7 @@ import type { CommitGate, PinKeeper, Preview } from './commit-gate.ts';
 import { inTime } from './in-time.ts';
 import { LayerStore } from './layer-store.ts';
 import { loadOnceThere } from './load-once-there.ts';
+import { LoadedPreview } from './loaded-preview.ts';
 import { type Looked, recordReload } from './record-reload.ts';
 import type { HeldChange, Refusals } from './refusals.ts';
 import {
@@ -70,6 +71,7 @@ export class Reloader {
   #tail: Promise<unknown> = Promise.resolve();
   #previewTail: Promise<unknown> = Promise.resolve();
   readonly #full = new SharedRuns<ReloadOutcome>((task) => this.#exclusive(task));
+  readonly loaded: LoadedPreview;
   readonly #previews = new SharedRuns<Preview>((task) => {
     const result = this.#previewTail.then(task);
     this.#previewTail = result.catch(() => {});
@@ -79,6 +81,7 @@ export class Reloader {
   constructor(parts: ReloaderParts) {
     this.#parts = parts;
     this.#layers = new LayerStore(parts.sources);
+    this.loaded = new LoadedPreview(this.#layers, parts.gate, parts.store);
   }
 
   /** Serves what was served before a restart, until the sources have been read. Throws `settings_invalid`. */
@@ -223,15 +226,12 @@ export class Reloader {
     });
   }
 
-  /**
-   * What a reload would give now and, where `asks`, what the programs say of it. Changes nothing. Shared as
-   * {@link reloadAll} is.
-   */
-  preview(asks: boolean, signal: AbortSignal): Promise<Preview> {
-    return this.#previews.run(String(asks), () => this.#look(asks, signal));
+  /** What a reload would give now, and what the programs say of it. Changes nothing. Shared as {@link reloadAll} is. */
+  preview(signal: AbortSignal): Promise<Preview> {
+    return this.#previews.run('', () => this.#look(signal));
   }
 
-  async #look(asks: boolean, signal: AbortSignal): Promise<Preview> {
+  async #look(signal: AbortSignal): Promise<Preview> {
     const layers = new LayerStore(this.#parts.freshSources());
     const request = fullRequest({ cause: 'operator' }, {}, this.#parts.deadlineMs, true);
     const load = async () => {
@@ -239,7 +239,7 @@ export class Reloader {
       return layers.partsOf(layers.newest);
     };
     try {
-      return await this.#parts.gate.look(load, asks, signal);
+      return await this.#parts.gate.look(load, true, signal);
     } finally {
       await layers.close();
     }

@@ -1,5 +1,6 @@
 import type { Delivery } from '../model/snapshot.ts';
 import type { Clock } from '../ops/clock.ts';
+import type { SessionEvent } from './session-event.ts';
 
 export interface DeliveriesParts {
   readonly clock: Clock;
@@ -45,6 +46,13 @@ export class Deliveries {
     this.#outstanding++;
     const open = this.#open.get(revision);
     if (open) open.outstanding++;
+  }
+
+  /** Counts what a session says of an answer, if it does. */
+  follow(event: SessionEvent): void {
+    if (event.kind === 'sent') this.sent(event.revision);
+    else if (event.kind === 'accepted' || event.kind === 'unanswered') this.answered(event.revision, event.kind);
+    else if (event.kind === 'rejected') this.answered(event.nack.revision, event.kind);
   }
 
   answered(revision: number, how: 'accepted' | 'rejected' | 'unanswered'): void {

@@ -9,10 +9,20 @@ interface SessionLine {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
+/** What a line takes besides its message. */
+const lineBytes = 400;
+
 /** Logs an event, where it is one to be logged. */
 export function logSessionEvent(event: SessionEvent, session: Session, log: Log): void {
   const line = describeSessionEvent(event, session);
-  if (line) log(line.level, line.event, line.message, line.fields);
+  if (line && (line.level === 'debug' || session.allowance.mayLog(bytesOf(line))))
+    log(line.level, line.event, line.message, line.fields);
+}
+
+/** What is written of a line, about. */
+function bytesOf({ message, fields }: SessionLine): number {
+  const paths = (fields.paths ?? []) as readonly string[];
+  return lineBytes + message.length + paths.reduce((sum, path) => sum + path.length, 0);
 }
 
 /** How an event is logged; `undefined` for one that is not. */

@@ -41,18 +41,22 @@ export class Doorkeeper {
   #count = 0;
   readonly #onFull: (problem: string | undefined) => void;
   #isStillFull: (() => boolean) | undefined;
-  readonly #countOf = new Map<number, number>();
+  /** By uid; by view where it is not known. */
+  readonly #countOf = new Map<number | string, number>();
+  readonly #onUnknown: (problem: string) => void;
 
   /**
    * `descriptors`: how many connections the process can have open. `onFull` is told why programs are refused for their
-   * number, and when there is room again. Throws `options_unusable` for accounts that are not
-   * there and for rules that could not be kept.
+   * number, and when there is room again, `onUnknown` once why it is not known who connects. Throws `options_unusable` for
+   * accounts that are not there and for rules that could not be kept.
    */
   constructor(
     { file, views, limits, peerAuth }: DoorRules,
     descriptors: number,
     onFull: (problem: string | undefined) => void = () => {},
+    onUnknown: (problem: string) => void = () => {},
   ) {
+    this.#onUnknown = onUnknown;
     this.#onFull = onFull;
     this.#limits = limits;
     this.#mode = peerAuth;
@@ -93,22 +97,26 @@ export class Doorkeeper {
     const isFull = () => this.#count >= places;
     if (isFull()) return this.#tooMany(`${places} programs are connected already, in all (limits.clients)`, isFull);
     const { clientsPerUid } = this.#limits;
-    const isFullOfOne = () => peer !== undefined && (this.#countOf.get(peer.uid) ?? 0) >= clientsPerUid;
+    // Where users are not known, a socket counts as half a user.
+    const most = peer ? clientsPerUid : Math.ceil(clientsPerUid / 2);
+    const isFullOfOne = () => (this.#countOf.get(peer?.uid ?? view) ?? 0) >= most;
     if (!isFullOfOne()) return undefined;
-    const what = `${clientsPerUid} programs of uid ${peer!.uid} are connected already (limits.clientsPerUid)`;
-    return this.#tooMany(what, isFullOfOne);
+    const whose = peer ? `of uid ${peer.uid}` : `of view ${view}, whose users are not known,`;
+    return this.#tooMany(`${most} programs ${whose} are connected already (limits.clientsPerUid)`, isFullOfOne);
   }
 
-  enter(peer: Peer | undefined): void {
+  enter(view: string, peer: Peer | undefined): void {
+    const key = peer?.uid ?? view;
     this.#count++;
-    if (peer) this.#countOf.set(peer.uid, (this.#countOf.get(peer.uid) ?? 0) + 1);
+    this.#countOf.set(key, (this.#countOf.get(key) ?? 0) + 1);
   }
 
-  leave(peer: Peer | undefined): void {
+  leave(view: string, peer: Peer | undefined): void {
+    const key = peer?.uid ?? view;
+    const left = this.#countOf.get(key)! - 1;
     this.#count--;
-    const left = peer ? this.#countOf.get(peer.uid)! - 1 : 0;
-    if (peer && left > 0) this.#countOf.set(peer.uid, left);
-    else if (peer) this.#countOf.delete(peer.uid);
+    if (left > 0) this.#countOf.set(key, left);
+    else this.#countOf.delete(key);
     if (!this.#isStillFull || this.#isStillFull()) return;
     this.#isStillFull = undefined;
     this.#onFull(undefined);
@@ -117,7 +125,12 @@ export class Doorkeeper {
   // Asked for at the first connection, or at once where there is a rule to keep.
   get #peers(): PeerOf | undefined {
     if (this.#mode === 'off') return undefined;
-    if (this.#peerOf === 'not asked yet') this.#peerOf = kernelPeers();
+    if (this.#peerOf !== 'not asked yet') return this.#peerOf;
+    this.#peerOf = kernelPeers();
+    if (!this.#peerOf)
+      this.#onUnknown(
+        'it is not known who connects: each socket counts as one user; install koffi, or set peerAuth: off',
+      );
     return this.#peerOf;
   }
 

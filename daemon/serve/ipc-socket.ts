@@ -11,7 +11,7 @@ export interface IpcSocketParts {
   readonly onDisconnect: (socket: Socket) => void;
   readonly onFrame: (type: keyof ToDaemon, data: unknown, socket: Socket) => void;
   /** Bytes that are no frame; their socket is closed. */
-  readonly onBadFrame: (message: string) => void;
+  readonly onBadFrame: (message: string, socket: Socket) => void;
 }
 
 /** What an unfinished frame may take. */
@@ -22,6 +22,8 @@ export class IpcSocket {
   readonly file: SocketFile;
   readonly #parts: IpcSocketParts;
   readonly #ipc = new IPCModule();
+  /** Whose bytes are read now. */
+  #reading: Socket | undefined;
 
   constructor(parts: IpcSocketParts) {
     this.#parts = parts;
@@ -35,7 +37,7 @@ export class IpcSocket {
       maxPendingBytes: Number.POSITIVE_INFINITY,
       messageTimeout: messageTimeoutMs,
     });
-    config.parser = new FrameParser(config, ({ message }) => parts.onBadFrame(message));
+    config.parser = new FrameParser(config, ({ message }) => parts.onBadFrame(message, this.#reading!));
   }
 
   /** Resolves when programs can connect. */
@@ -43,8 +45,20 @@ export class IpcSocket {
     return this.file.publish();
   }
 
-  write(socket: Socket, frame: string | Buffer): void {
-    this.#ipc.server.write(socket, frame);
+  /** Puts `push` before what reads a new connection, and returns that. */
+  intercept(socket: Socket, push: (piece: string) => void): (piece: string) => void {
+    const [receive] = socket.listeners('data') as ((piece: string) => void)[];
+    socket.removeListener('data', receive!);
+    socket.on('data', push as (piece: unknown) => void);
+    return (piece) => {
+      this.#reading = socket;
+      receive!.call(socket, piece);
+    };
+  }
+
+  /** A frame that we do not go on reading is not late. */
+  stopWaiting(socket: Socket): void {
+    this.#ipc.server.clearMessageTimer(socket);
   }
 
   /** Nobody can connect any more; who is connected stays. */

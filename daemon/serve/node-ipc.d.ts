@@ -8,6 +8,8 @@ declare module 'node-ipc' {
     start(): void;
     stop(): void;
     write(socket: Socket, frame: string | Buffer): boolean;
+    /** Ends what limits the time of an unfinished frame. */
+    clearMessageTimer(socket: Socket): void;
   }
 
   export interface IpcConfig {

@@ -7,11 +7,12 @@ import type { Log } from '../ops/log.ts';
 import type { RolloutOptions } from '../ops/view-options.ts';
 import type { Publisher } from '../reload/commit-gate.ts';
 import { chooseCanaries, isNamed } from './choose-canaries.ts';
+import type { Answers } from './rejecting.ts';
 import { rejectingOf } from './rejecting.ts';
 import { returnMs } from './roster.ts';
 import type { Session } from './session.ts';
 import type { SessionEvent } from './session-event.ts';
-import type { Answers, Views } from './views.ts';
+import type { Views } from './views.ts';
 
 /** Where it survives a restart who runs what is staged. */
 export interface StageKeeper {

@@ -11,7 +11,7 @@ import type { PinKeeper } from '../reload/commit-gate.ts';
 import type { SnapshotStore } from '../reload/snapshot-store.ts';
 import type { GcpSource } from '../sources/gcp/gcp-source.ts';
 import type { MountedSecret } from '../sources/gcp/mounted-secret.ts';
-import type { Answers } from './views.ts';
+import type { Answers } from './rejecting.ts';
 
 export interface RotationParts {
   /** `undefined` where there is no Secret Manager. */

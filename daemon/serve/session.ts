@@ -1,22 +1,17 @@
-import type { JsonValue } from '../../schemas/json.ts';
 import {
   type Ack,
   type DaemonState,
-  encodeFrame,
   type Hello,
-  heartbeatMs,
-  maxInboundFrame,
   type Nack,
-  type Position,
   protocolVersion,
   type Request,
-  type ToClient,
   type ToDaemon,
-  type Welcome,
 } from '../../schemas/wire.ts';
 import { type Clock, timestamp } from '../ops/clock.ts';
+import type { Allowance } from './allowance.ts';
 import type { Edition } from './edition.ts';
-import { OpenRequests } from './open-requests.ts';
+import { type Answer, OpenRequests } from './open-requests.ts';
+import { type Line, Outbox } from './outbox.ts';
 import type { Peer } from './peer.ts';
 import { Pulse } from './pulse.ts';
 import type { ReportedFailure, SessionEvent } from './session-event.ts';
@@ -24,21 +19,14 @@ import { Slot } from './slot.ts';
 import { type SubscriberState, stateOf } from './subscriber-state.ts';
 import { Trials, type Verdict } from './trials.ts';
 import type { View } from './view.ts';
-
-/** What a session needs of its socket. */
-export interface Line {
-  write(frame: string | Buffer): void;
-  /** Bytes that are written and not yet taken by the program. */
-  pending(): number;
-  /** Sends what is written and closes. */
-  end(): void;
-  destroy(): void;
-}
+import { welcomeOf } from './welcome.ts';
 
 export interface SessionParts {
   readonly id: string;
   readonly view: View;
   readonly line: Line;
+  /** What it may cost. */
+  readonly allowance: Allowance;
   /** Who connected, as the kernel says; `undefined` where it is not asked. */
   readonly peer?: Peer | undefined;
   readonly clock: Clock;
@@ -48,16 +36,18 @@ export interface SessionParts {
   readonly state: () => DaemonState;
   readonly mayRotate: boolean;
   /** Answers a request; throws what is told to the program. */
-  readonly answer: (request: Request, session: Session) => Promise<JsonValue>;
+  readonly answer: (request: Request, session: Session) => Promise<Answer>;
   readonly onEvent: (event: SessionEvent, session: Session) => void;
-  /** Takes secrets out of what a program says. */
+  /** Takes secrets and control characters out of what a program says. */
   readonly clean: (text: string) => string;
+  /** {@link Session.isBehind} has ended. */
+  readonly onCaughtUp: () => void;
 }
 
 type Leaving = Extract<SessionEvent, { kind: 'left' }>['how'];
 
-/** Bytes of answers that a program may leave unread before it gets no more. */
-const maxPendingAnswers = 1024 * 1024;
+/** What a program asks to be sent again costs it a frame for so many bytes. */
+const resentPerFrame = 16 * 1024;
 
 /** One program's connection: a state machine over the frames of `schemas/wire.ts`. */
 export class Session {
@@ -66,13 +56,17 @@ export class Session {
   readonly #slot = new Slot();
   readonly #trials: Trials;
   readonly #pulse: Pulse;
+  readonly #outbox: Outbox;
   readonly #requests: OpenRequests;
-  #hello: Hello | undefined;
+  /** What is kept of its hello. */
+  #hello: { readonly name: string; readonly pid: number } | undefined;
   #can = { patch: false, verify: false, observe: false };
   #isClosed = false;
   #isCanary = false;
   #onFree: (() => void)[] = [];
   #snapshotsSent = 0;
+  /** Of the settings that were sent last. */
+  #sentBytes = 0;
   #failure: ReportedFailure | undefined;
   #joinedAt = 0;
 
@@ -88,11 +82,22 @@ export class Session {
       onVote: (isLost) => parts.onEvent({ kind: 'vote', isLost }, this),
     });
     this.#pulse = new Pulse(parts.clock);
-    this.#requests = new OpenRequests((request) => parts.answer(request, this));
+    this.#outbox = new Outbox(parts.line, parts.onCaughtUp);
+    const answer = (request: Request) => parts.answer(request, this);
+    this.#requests = new OpenRequests({ answer, allowance: parts.allowance, outbox: this.#outbox });
   }
 
   get isLive(): boolean {
     return this.#hello !== undefined && !this.#isClosed;
+  }
+
+  /** It does not take the answers that it gets. */
+  get isBehind(): boolean {
+    return this.#outbox.isBehind;
+  }
+
+  get allowance(): Allowance {
+    return this.#parts.allowance;
   }
 
   get view(): View {
@@ -180,7 +185,7 @@ export class Session {
 
   /** Offers what the program is to run, now or when the slot is free. */
   offer(): void {
-    const { view, line, clock, onEvent } = this.#parts;
+    const { view, clock, onEvent } = this.#parts;
     const edition = this.#edition;
     if (!this.isLive || !edition) return;
     const overtaken = this.#slot.queue(edition);
@@ -189,7 +194,7 @@ export class Session {
     const { frame } = view.delivery(edition, this.#can.patch ? this.#slot.held : undefined);
     this.#slot.sent(edition, clock.monotonic());
     this.#snapshotsSent++;
-    line.write(frame);
+    this.#sendSettings(frame);
     onEvent({ kind: 'sent', revision: edition.seen.revision }, this);
   }
 
@@ -211,24 +216,26 @@ export class Session {
   /** Sends a heartbeat, which tells a program whether a push was lost, or closes after two that stayed unanswered. */
   beat(): void {
     if (!this.isLive) return;
-    if (this.#pulse.beat()) this.#send('ping', { revision: this.#slot.sentRevision });
-    else this.#parts.line.destroy();
+    if (this.#pulse.beat(this.#parts.line.progress())) {
+      this.allowance.expectAnswer();
+      this.#outbox.sendNewest('ping', { revision: this.#slot.sentRevision });
+    } else this.#parts.line.destroy();
   }
 
   tellState(state: DaemonState): void {
-    if (this.isLive) this.#send('state', state);
+    if (this.isLive) this.#outbox.sendNewest('state', state);
   }
 
   refuse(code: string, message: string, fatal: boolean, retryAfterMs?: number): void {
     if (this.#isClosed) return;
-    this.#send('error', { code, message, fatal, ...(retryAfterMs !== undefined && { retryAfterMs }) });
+    this.#outbox.send('error', { code, message, fatal, ...(retryAfterMs !== undefined && { retryAfterMs }) });
     this.#parts.onEvent({ kind: 'refused', code, message }, this);
     this.#close('lost');
   }
 
   goodbye(code: string, retryAfterMs: number): void {
     if (this.#isClosed) return;
-    this.#send('goodbye', { code, retryAfterMs });
+    this.#outbox.send('goodbye', { code, retryAfterMs });
     this.#close('dismissed');
   }
 
@@ -246,6 +253,7 @@ export class Session {
     if (this.#isClosed) return;
     const { onEvent } = this.#parts;
     this.#isClosed = true;
+    this.#outbox.close();
     this.#trials.end();
     this.#unanswer();
     this.#freed();
@@ -258,11 +266,11 @@ export class Session {
   }
 
   #receiveLive(type: keyof ToDaemon, data: ToDaemon[keyof ToDaemon]): void | Promise<void> {
-    if (type === 'request') return this.#onRequest(data as Request);
+    if (type === 'request') return this.#requests.take(data as Request);
     if (type === 'ack') this.#onAck(data as Ack);
     else if (type === 'nack') this.#onNack(data as Nack);
     else if (type === 'resync') this.#onResync();
-    else if (type === 'ping') this.#send('pong', { revision: this.#edition?.seen.revision ?? 0 });
+    else if (type === 'ping') this.#outbox.sendPong(this.#edition?.seen.revision ?? 0);
     else if (type === 'pong') this.#onPong((data as ToDaemon['pong']).revision);
     else if (type === 'report') this.#onReport(data as ToDaemon['report']);
     else if (type === 'goodbye') this.#close('goodbye');
@@ -277,7 +285,7 @@ export class Session {
         true,
       );
     }
-    this.#hello = hello;
+    this.#hello = { name: this.#parts.clean(hello.name), pid: hello.pid };
     const can = (capability: string) => hello.capabilities.includes(capability);
     this.#can = { patch: can('patch'), verify: can('verify'), observe: can('observe') };
     // It was one of the first to run what is staged, or an earlier stage of it, and lost us meanwhile.
@@ -287,26 +295,11 @@ export class Session {
     const hasIt = edition?.isHeldAt(hello.last) === true;
     if (hasIt) this.#slot.hold(edition!, hello.last!);
     this.#joinedAt = this.#parts.clock.monotonic();
-    this.#send('welcome', this.#welcome(hasIt, edition?.position));
+    this.#outbox.send('welcome', welcomeOf(this.#parts, hasIt, edition?.position));
     this.#parts.onEvent({ kind: 'joined' }, this);
     if (this.#edition?.isBehind(hello.last))
       this.#parts.onEvent({ kind: 'ahead', revision: hello.last!.revision }, this);
     this.offer();
-  }
-
-  #welcome(hasIt: boolean, current: Position | undefined): Welcome {
-    const { id, view, maxFrameBytes, verifyMs, state, mayRotate } = this.#parts;
-    return {
-      protocol: protocolVersion,
-      session: id,
-      epoch: current?.epoch ?? '',
-      revision: current?.revision ?? 0,
-      resume: hasIt ? 'same' : 'full',
-      limits: { inboundFrame: maxInboundFrame, outboundFrame: maxFrameBytes, heartbeatMs, verifyMs },
-      view: view.name,
-      state: state(),
-      rotation: mayRotate,
-    };
   }
 
   #onAck({ nonce, revision, applyMs }: Ack): void {
@@ -348,6 +341,7 @@ export class Session {
     this.#slot.forget();
     this.#freed();
     this.offer();
+    if (this.#slot.inFlight) this.allowance.spend(this.#sentBytes / resentPerFrame);
   }
 
   #whenFree(): Promise<void> {
@@ -360,10 +354,16 @@ export class Session {
   }
 
   #sendCandidate(candidate: Edition, isWhole: boolean): void {
-    const { view, line } = this.#parts;
+    const { view } = this.#parts;
     // While a snapshot is under way it is not known what the program will hold when it comes to this.
     const held = this.#can.patch && !isWhole && !this.#slot.inFlight ? this.#slot.held : undefined;
-    line.write(view.delivery(candidate, held).frame);
+    this.#sendSettings(view.delivery(candidate, held).frame);
+  }
+
+  #sendSettings(frame: Buffer): void {
+    this.allowance.expectAnswer();
+    this.#sentBytes = frame.length;
+    this.#outbox.sendShared(frame);
   }
 
   #unanswer(): void {
@@ -384,14 +384,5 @@ export class Session {
     const since = this.#failure?.code === said.code ? this.#failure.since : timestamp(clock);
     this.#failure = recovered ? undefined : { ...said, since };
     onEvent({ kind: 'reported', ...said, recovered }, this);
-  }
-
-  async #onRequest(request: Request): Promise<void> {
-    const response = await this.#requests.reply(request, this.#parts.line.pending() > maxPendingAnswers);
-    if (!this.#isClosed) this.#send('response', response);
-  }
-
-  #send<Type extends keyof ToClient>(type: Type, data: ToClient[Type]): void {
-    this.#parts.line.write(encodeFrame(type, data));
   }
 }

@@ -1,15 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
-import type { JsonValue } from '../../schemas/json.ts';
 import { type DaemonState, heartbeatMs, helloWithinMs, type Request, type ToDaemon } from '../../schemas/wire.ts';
 import type { Clock } from '../ops/clock.ts';
 import type { Log } from '../ops/log.ts';
 import type { SocketFile, SocketRights } from '../ops/socket-file.ts';
+import type { Allowances } from './allowance.ts';
 import type { CheckFrame } from './check-frame.ts';
 import type { Doorkeeper } from './doorkeeper.ts';
+import { Intake } from './intake.ts';
 import { IpcSocket } from './ipc-socket.ts';
+import type { Answer } from './open-requests.ts';
 import { Session } from './session.ts';
 import type { SessionEvent } from './session-event.ts';
+import { farewellMs, lineTo } from './socket-line.ts';
 import type { View } from './view.ts';
 
 export interface ViewServerParts {
@@ -17,6 +20,7 @@ export interface ViewServerParts {
   readonly path: string;
   readonly rights: SocketRights;
   readonly doorkeeper: Doorkeeper;
+  readonly allowances: Allowances;
   readonly maxFrameBytes: number;
   readonly verifyMs: number;
   readonly checkFrame: CheckFrame;
@@ -24,12 +28,15 @@ export interface ViewServerParts {
   readonly log: Log;
   readonly state: () => DaemonState;
   readonly mayRotate: boolean;
-  readonly answer: (request: Request, session: Session) => Promise<JsonValue>;
+  readonly answer: (request: Request, session: Session) => Promise<Answer>;
   readonly onEvent: (event: SessionEvent, session: Session) => void;
   readonly clean: (text: string) => string;
 }
 
-const farewellMs = 2_000;
+/** What a line of the log takes besides its message. */
+const lineBytes = 300;
+/** A program that is refused for what it sends keeps its place so long. */
+const refuseAfterMs = 5_000;
 const comeBackAfterMs = 5_000;
 
 /** The sessions of one view's socket. Every frame goes through one wrapper, which checks it and owns what its handler throws. */
@@ -48,7 +55,7 @@ export class ViewServer {
       onConnect: (socket) => this.#connected(socket),
       onDisconnect: (socket) => this.#disconnected(socket),
       onFrame: (type, data, socket) => this.#received(type, data, socket),
-      onBadFrame: (message) => parts.log('warn', 'frame_refused', message, { view: parts.view.name }),
+      onBadFrame: (message, socket) => this.#badFrame(message, socket),
     });
   }
 
@@ -93,10 +100,14 @@ export class ViewServer {
     if (doorkeeper.isOverrun) return void socket.destroy();
     const peer = doorkeeper.peerOf(socket);
     const refusal = doorkeeper.refusal(view.name, peer);
-    const session = new Session({ ...this.#parts, id: randomUUID(), peer, line: this.#lineTo(socket) });
+    const allowance = this.#parts.allowances.of(view.name, peer);
+    const line = lineTo(socket, clock, this.#parts.maxFrameBytes);
+    const onCaughtUp = () => intake.wake();
+    const session = new Session({ ...this.#parts, id: randomUUID(), peer, line, allowance, onCaughtUp });
+    const intake = this.#intakeOf(socket, session);
     this.#sessions.set(socket, session);
-    doorkeeper.enter(peer);
-    socket.once('close', () => doorkeeper.leave(peer));
+    doorkeeper.enter(view.name, peer);
+    socket.once('close', () => doorkeeper.leave(view.name, peer));
     if (refusal) {
       const { code, message, isFatal } = refusal;
       return session.refuse(code, message, isFatal, isFatal ? undefined : comeBackAfterMs);
@@ -107,25 +118,31 @@ export class ViewServer {
     socket.once('close', cancel);
   }
 
-  #lineTo(socket: Socket) {
-    return {
-      write: (frame: string | Buffer) => this.#write(socket, frame),
-      pending: () => socket.writableLength,
-      end: () => this.#hangUp(socket),
-      destroy: () => void socket.destroy(),
-    };
+  #intakeOf(socket: Socket, session: Session): Intake {
+    const intake: Intake = new Intake({
+      allowance: session.allowance,
+      clock: this.#parts.clock,
+      socket,
+      deliver: this.#ipc.intercept(socket, (piece) => intake.push(piece)),
+      isBehind: () => session.isBehind,
+      isLive: () => session.isLive,
+      onPause: () => this.#ipc.stopWaiting(socket),
+      onTooMuch: (message) => this.#refuseLater(session, socket, message),
+    });
+    socket.once('close', () => intake.close());
+    return intake;
   }
 
-  /** A program that asks and never reads would hold ever more of our memory; it is cut off instead. */
-  #write(socket: Socket, frame: string | Buffer): void {
-    if (socket.writableLength > 2 * this.#parts.maxFrameBytes) socket.destroy();
-    else this.#ipc.write(socket, frame);
-  }
-
-  #hangUp(socket: Socket): void {
-    socket.end();
-    const cancel = this.#parts.clock.after(farewellMs, () => socket.destroy());
+  #refuseLater(session: Session, socket: Socket, message: string): void {
+    const refuse = () => session.refuse('too_much', message, false, comeBackAfterMs);
+    const cancel = this.#parts.clock.after(refuseAfterMs, refuse);
     socket.once('close', cancel);
+  }
+
+  #badFrame(message: string, socket: Socket): void {
+    const { log, view } = this.#parts;
+    if (this.#sessions.get(socket)?.allowance.mayLog(lineBytes))
+      log('warn', 'frame_refused', message, { view: view.name });
   }
 
   #disconnected(socket: Socket): void {
@@ -155,6 +172,7 @@ export class ViewServer {
   #beat(): void {
     this.#stopBeat = this.#parts.clock.after(heartbeatMs, () => {
       for (const session of this.#sessions.values()) session.beat();
+      this.#parts.allowances.summarize();
       this.#beat();
     });
   }

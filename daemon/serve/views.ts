@@ -1,5 +1,5 @@
-import type { JsonValue } from '../../schemas/json.ts';
-import type { DaemonState, Rejecting, Request } from '../../schemas/wire.ts';
+import type { DaemonState, Request } from '../../schemas/wire.ts';
+import { plainText } from '../model/plain-text.ts';
 import type { Delivery, Snapshot } from '../model/snapshot.ts';
 import { accountNumber } from '../ops/accounts.ts';
 import type { Clock } from '../ops/clock.ts';
@@ -8,10 +8,12 @@ import type { Options } from '../ops/options.ts';
 import { viewSocket } from '../ops/socket-paths.ts';
 import type { ViewOptions } from '../ops/view-options.ts';
 import type { Trial } from '../reload/verify-candidate.ts';
+import { Allowances } from './allowance.ts';
 import { createFrameCheck } from './check-frame.ts';
 import { Deliveries } from './deliveries.ts';
 import { Doorkeeper } from './doorkeeper.ts';
-import { rejectingOf } from './rejecting.ts';
+import type { Answer } from './open-requests.ts';
+import { type Answers, rejectingOf } from './rejecting.ts';
 import { Roster, type RosterKeeper } from './roster.ts';
 import type { Session } from './session.ts';
 import type { SessionEvent } from './session-event.ts';
@@ -26,10 +28,10 @@ export interface ViewsParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly state: () => DaemonState;
-  readonly answer: (request: Request, session: Session) => Promise<JsonValue>;
+  readonly answer: (request: Request, session: Session) => Promise<Answer>;
   readonly onEvent: (event: SessionEvent, session: Session) => void;
-  /** Why programs are refused for their number; `undefined` when there is room again. */
-  readonly onFull: (problem: string | undefined) => void;
+  /** Why programs are refused for their number, or are not known; `undefined` when that is over. */
+  readonly onTrouble: (what: 'clients' | 'peers', problem: string | undefined) => void;
   /** Every program has answered a revision. */
   readonly onSettled: (revision: number, delivery: Delivery) => void;
   /** Takes secrets out of what a program says. */
@@ -37,13 +39,6 @@ export interface ViewsParts {
   readonly roster: RosterKeeper;
   /** A program said goodbye, and none of its name is left. */
   readonly onGoodbye: (voter: string) => void;
-}
-
-/** How the programs took a revision. */
-export interface Answers {
-  readonly rejectedBy: readonly Rejecting[];
-  /** Names of those that have not answered in time. */
-  readonly unanswered: readonly string[];
 }
 
 /** What a frame needs besides the settings: its head, and the names of what changed. */
@@ -65,10 +60,20 @@ export class Views {
     this.#parts = parts;
     this.#deliveries = new Deliveries(parts);
     this.roster = new Roster({ keeper: parts.roster, clock: parts.clock });
-    this.doorkeeper = new Doorkeeper(options, descriptors, parts.onFull);
+    this.doorkeeper = new Doorkeeper(
+      options,
+      descriptors,
+      (problem) => parts.onTrouble('clients', problem),
+      (problem) => {
+        parts.log('warn', 'peers_unknown', problem);
+        if (options.profile === 'production') parts.onTrouble('peers', problem);
+      },
+    );
     const shared = {
       ...parts,
       doorkeeper: this.doorkeeper,
+      allowances: new Allowances(options.limits, parts.clock, parts.log),
+      clean: (text: string) => plainText(parts.clean(text)),
       maxFrameBytes: options.limits.snapshotSize + frameOverheadBytes,
       verifyMs: options.rollout.verifyMs,
       checkFrame: createFrameCheck(),
@@ -165,7 +170,7 @@ export class Views {
 
   #onEvent(event: SessionEvent, session: Session): void {
     if (!session.isObserver) {
-      this.#count(event);
+      this.#deliveries.follow(event);
       this.#follow(event, session);
     }
     this.#parts.onEvent(event, session);
@@ -179,13 +184,6 @@ export class Views {
       this.#verifications.forget(voter);
       this.#parts.onGoodbye(voter);
     }
-  }
-
-  #count(event: SessionEvent): void {
-    if (event.kind === 'sent') this.#deliveries.sent(event.revision);
-    else if (event.kind === 'accepted' || event.kind === 'unanswered')
-      this.#deliveries.answered(event.revision, event.kind);
-    else if (event.kind === 'rejected') this.#deliveries.answered(event.nack.revision, event.kind);
   }
 }
 

@@ -11,6 +11,7 @@ import { createEnvSource } from './env-source.ts';
 import { FileCalls } from './file-calls.ts';
 import { FileSource } from './file-source.ts';
 import { GcpSource } from './gcp/gcp-source.ts';
+import { SharedManager } from './gcp/shared-manager.ts';
 import type { Source } from './source.ts';
 
 export interface SourceParts {
@@ -23,8 +24,17 @@ export interface SourceParts {
   readonly onWatchHealth: () => void;
   /** What tells this daemon from every other one. */
   readonly instance: () => string;
+  /** Secret Manager for more sources than these; otherwise they have one of their own. */
+  readonly secretManager?: SharedManager | undefined;
   /** Who is to read the files, when that is not this process. */
   readonly reader?: Account;
+}
+
+/** Makes sets of sources, for serving and for looking, that share what they ask Google by. `log`: of one set. */
+export function sourceSets(parts: SourceParts): (log?: Log) => Source[] {
+  const { gcp } = parts.options.sources;
+  const secretManager = gcp && new SharedManager(gcp, parts.clock);
+  return (log = parts.log) => createSources({ ...parts, log, secretManager });
 }
 
 /** Every source that the options name, lowest priority first. Reads nothing but the process environment. */
@@ -51,7 +61,10 @@ export function createSources(parts: SourceParts): Source[] {
   }
   if (gcp) {
     const { onParsed } = secret;
-    sources.push(new GcpSource({ options: gcp, limits, clock, log, instance, onWatchHealth, onParsed }));
+    const shared = parts.secretManager;
+    sources.push(
+      new GcpSource({ options: gcp, ...(shared && { shared }), limits, clock, log, instance, onWatchHealth, onParsed }),
+    );
   }
   if (envOptions) sources.push(createEnvSource(envOptions, env, schema, secret));
   return sources;

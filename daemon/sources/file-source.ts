@@ -9,8 +9,9 @@ import type { Layer, LayerPart, SourceKind } from '../model/layer.ts';
 import type { Account } from '../ops/accounts.ts';
 import { type Clock, sleep } from '../ops/clock.ts';
 import type { FileModeCheck } from '../ops/environment.ts';
+import type { Limits } from '../ops/limits.ts';
 import type { Log } from '../ops/log.ts';
-import type { FileOptions, Limits } from '../ops/options.ts';
+import type { FileOptions } from '../ops/options.ts';
 import { FileCalls } from './file-calls.ts';
 import {
   type FileRecord,

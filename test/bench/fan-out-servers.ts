@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Snapshot } from '../../daemon/model/snapshot.ts';
 import { ViewFilter } from '../../daemon/model/view-filter.ts';
 import { systemClock } from '../../daemon/ops/clock.ts';
+import { Allowances } from '../../daemon/serve/allowance.ts';
 import { createFrameCheck } from '../../daemon/serve/check-frame.ts';
 import { Doorkeeper } from '../../daemon/serve/doorkeeper.ts';
 import { View } from '../../daemon/serve/view.ts';
@@ -46,6 +47,7 @@ export async function startHotconf(): Promise<Sender> {
     path,
     rights: { mode: 0o600 },
     doorkeeper: new Doorkeeper({ ...doors, peerAuth: 'preferred' }, 4_000),
+    allowances: new Allowances(limits, systemClock, () => {}),
     maxFrameBytes: 2 ** 24,
     verifyMs: 10_000,
     checkFrame: createFrameCheck(),

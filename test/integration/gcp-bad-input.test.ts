@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { DaemonError } from '../../daemon/model/errors.ts';
+import { askSocket } from '../support/ask-socket.ts';
 import { useGcpDaemon } from '../support/gcp-daemon.ts';
 import { until } from '../support/until.ts';
 
@@ -130,15 +131,20 @@ describe('bad input from Google', () => {
     expect(Object.getOwnPropertyNames(extra())).have.members(['key', 'other']);
   });
 
-  it('is found by `validate` of a running daemon and by `hotconf validate`, which change nothing', async () => {
+  it('is found by an operator’s dry run, which changes nothing; programs’ `validate` asks Google nothing', async () => {
     google().secret('key', ['{"key": "one"}']);
     await start({ secrets: [{ secret: 'key', at: 'llm', format: 'json' }] });
     const config = await test().connect();
     expect(await config.validate()).deep.equal({ valid: true, issues: [] });
+    const { calls } = google().store.faults;
+    const before = calls.length;
+    for (let i = 0; i < 5; i++) await config.validate();
+    expect(calls.length, 'calls for programs').equal(before);
     google().store.faults.add({ method: 'AccessSecretVersion', status: 'PERMISSION_DENIED' });
-    const { valid, issues } = await config.validate();
-    expect(valid).equal(false);
-    expect(issues[0]!.message).contain('roles/secretmanager.secretAccessor');
+    const socket = test().scratch.path('run/admin.sock');
+    const { body } = await askSocket(socket, '/admin/reload-config', { dryRun: true });
+    expect(body.valid).equal(false);
+    expect(body.issues[0].message).contain('roles/secretmanager.secretAccessor');
     expect(source().state).equal('current');
   });
 });

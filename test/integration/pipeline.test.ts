@@ -1,5 +1,6 @@
 import { renameSync, rmSync } from 'node:fs';
 import { expect } from 'chai';
+import { askSocket } from '../support/ask-socket.ts';
 import { until } from '../support/until.ts';
 import { useDaemon } from '../support/use-daemon.ts';
 
@@ -259,14 +260,30 @@ describe('the pipeline, from a file to a program', () => {
   it('tells what a reload would do without doing it', async () => {
     daemon().env = { CONFIG_HOT_RELOAD: 'off' };
     const config = await (await daemon().start()).connect();
+    const dryRun = () => askSocket(daemon().scratch.path('run/admin.sock'), '/admin/reload-config', { dryRun: true });
+    const issues = [{ path: 'database.url', keyword: 'type', message: 'must be string' }];
     daemon().scratch.write('secrets/app.yaml', 'database: { url: 5 }\n');
-    expect(await config.validate()).deep.equal({
-      valid: false,
-      issues: [{ path: 'database.url', keyword: 'type', message: 'must be string' }],
-    });
+    expect((await dryRun()).body).deep.include({ valid: false, issues });
     daemon().scratch.write('secrets/app.yaml', 'database: { url: fine }\n');
-    expect(await config.validate()).deep.equal({ valid: true, issues: [] });
+    expect((await dryRun()).body).deep.include({ valid: true, issues: [] });
     expect(config.snapshot.revision).equal(1);
+  });
+
+  it('tells a program what would become of what was read last, and reads nothing for that', async () => {
+    daemon().env = { CONFIG_HOT_RELOAD: 'off' };
+    const config = await (await daemon().start()).connect();
+    daemon().scratch.write('secrets/app.yaml', 'database: { url: 5 }\n');
+    expect(await config.validate()).deep.equal({ valid: true, issues: [] });
+    await config.reload();
+    const issues = [{ path: 'database.url', keyword: 'type', message: 'must be string' }];
+    expect(await config.validate()).deep.equal({ valid: false, issues });
+    daemon().scratch.write('secrets/app.yaml', 'database: { url: \n');
+    await config.reload();
+    const { valid, issues: unread } = await config.validate();
+    expect([valid, unread.length]).deep.equal([false, 1]);
+    daemon().scratch.write('secrets/app.yaml', 'database: { url: fine }\n');
+    await config.reload();
+    expect(await config.validate()).deep.equal({ valid: true, issues: [] });
   });
 
   it('rejects settings over limits.snapshotSize before anybody sees them', async () => {

@@ -9,7 +9,7 @@ describe('views', () => {
   const views = {
     default: {},
     web: { include: ['features.**', 'llm.*'], exclude: ['llm.admin'], mayReload: false },
-    db: { include: ['database'], mode: '0600' },
+    db: { mayReload: true, include: ['database'], mode: '0600' },
   };
   const edit = (settings: object) => test().scratch.write('secrets/app.json', JSON.stringify(settings));
   const first = { database: { url: 'url-1' }, llm: { key: 'key-1', admin: 'admin-1' } };
@@ -60,6 +60,7 @@ describe('views', () => {
     await until('it is there', () => web.snapshot.revision === 2);
     expect(web.snapshot.changed).deep.equal(['llm.key']);
     edit({ database: { url: 5 }, llm: { key: 5, admin: 'admin-2' } });
+    await until('it is read', () => test().logged('config_reload_failed').length === 1);
     const { valid, issues } = await web.validate();
     expect(valid).equal(false);
     expect(issues).deep.equal([

@@ -1,4 +1,4 @@
-import type { Limits } from '../../daemon/ops/options.ts';
+import type { Limits } from '../../daemon/ops/limits.ts';
 
 /** Limits that no small test reaches. */
 export const limits: Limits = {
@@ -9,4 +9,7 @@ export const limits: Limits = {
   snapshotSize: 1_000_000,
   clients: 10,
   clientsPerUid: 10,
+  framesPerSecond: 200,
+  requestsPerMinute: 60,
+  logPerMinute: 256 * 1024,
 };

@@ -3,10 +3,10 @@ import { type DaemonError, joinErrors } from '../../model/errors.ts';
 import type { Layer, LayerPart } from '../../model/layer.ts';
 import { type Clock, sleep } from '../../ops/clock.ts';
 import type { GcpOptions } from '../../ops/gcp-options.ts';
+import type { Limits } from '../../ops/limits.ts';
 import type { Log } from '../../ops/log.ts';
-import type { Limits } from '../../ops/options.ts';
 import type { LoadRequest, OnHint, Source, SourceCounts, WatchHealth } from '../source.ts';
-import { MeteredManager } from './metered-manager.ts';
+import type { MeteredManager } from './metered-manager.ts';
 import type { MountedSecret } from './mounted-secret.ts';
 import { type MessageOutcome, Notifications } from './notifications.ts';
 import type { Pursuit } from './pursuit.ts';
@@ -14,10 +14,13 @@ import { RotateHook } from './rotate-hook.ts';
 import type { SecretEvent } from './secret-event.ts';
 import type { SecretManager, SecretRef } from './secret-manager.ts';
 import { SecretSet } from './secret-set.ts';
+import { SharedManager } from './shared-manager.ts';
 import { SilenceAlarm } from './silence-alarm.ts';
 
 export interface GcpSourceParts {
   readonly options: GcpOptions;
+  /** Of all sources with these options; by default of this one alone. */
+  readonly shared?: SharedManager;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly log: Log;
@@ -51,7 +54,7 @@ const mayMakeFit = /^SECRET_(CREATE|UPDATE|VERSION_ADD)$/;
 export class GcpSource implements Source {
   readonly id = 'gcp';
   readonly kind = 'gcp';
-  readonly #parts: GcpSourceParts & { readonly random: () => number };
+  readonly #parts: GcpSourceParts & { readonly random: () => number; readonly shared: SharedManager };
   readonly #secrets: SecretSet;
   readonly #notifications: Notifications | undefined;
   readonly #silence: SilenceAlarm | undefined;
@@ -67,7 +70,7 @@ export class GcpSource implements Source {
   #hint: (reason: string) => void = () => {};
 
   constructor(given: GcpSourceParts) {
-    const parts = { random: Math.random, ...given };
+    const parts = { random: Math.random, shared: new SharedManager(given.options, given.clock), ...given };
     const { options, clock, log, onWatchHealth } = parts;
     const { project, notifications, onRotate } = options;
     this.#parts = parts;
@@ -163,7 +166,9 @@ export class GcpSource implements Source {
 
   async close(): Promise<void> {
     this.#stopped.abort();
-    await (await this.#manager)?.close();
+    if (!this.#manager) return;
+    await this.#manager.catch(() => {});
+    await this.#parts.shared.release();
   }
 
   /** The secrets that are served under a name, which is an id or a full name. */
@@ -182,13 +187,9 @@ export class GcpSource implements Source {
   }
 
   #open(): Promise<MeteredManager> {
-    const { options, clock } = this.#parts;
-    // Google's packages take 55 MB: they are loaded only where they are needed.
-    this.#manager ??= import('./secret-manager-client.ts').then(({ SecretManagerClient }) => {
-      const { secretManager: endpoint } = options.endpoints;
-      const client = new SecretManagerClient({ project: options.project, ...(endpoint && { endpoint }) });
-      this.#metered = new MeteredManager(client, clock);
-      return this.#metered;
+    this.#manager ??= this.#parts.shared.open().then((metered) => {
+      this.#metered = metered;
+      return metered;
     });
     return this.#manager;
   }

@@ -1,7 +1,7 @@
 import { isEqual, type JsonObject } from '../../../schemas/json.ts';
 import { DaemonError } from '../../model/errors.ts';
 import type { SecretOptions } from '../../ops/gcp-options.ts';
-import type { Limits } from '../../ops/options.ts';
+import type { Limits } from '../../ops/limits.ts';
 import { parseBytes } from '../parser.ts';
 import { readAnnounced, readChosen } from './choose-version.ts';
 import { lookFor } from './look-for.ts';

@@ -3,7 +3,7 @@ import { formatPath } from '../../../schemas/paths.ts';
 import type { LayerPart } from '../../model/layer.ts';
 import type { Clock } from '../../ops/clock.ts';
 import type { GcpOptions, SecretOptions } from '../../ops/gcp-options.ts';
-import type { Limits } from '../../ops/options.ts';
+import type { Limits } from '../../ops/limits.ts';
 import type { MeteredManager } from './metered-manager.ts';
 import { MountedSecret } from './mounted-secret.ts';
 import { Pursuit } from './pursuit.ts';

@@ -114,6 +114,16 @@ describe('the log', () => {
     }
   });
 
+  it('keeps each event on one line of text, without what could move a terminal’s cursor', () => {
+    const stream = new MemoryStream();
+    const redaction = new Redaction();
+    const { log } = createLog({ level: 'info', format: 'text', redaction, clock, stream: stream as never });
+    log('info', 'subscriber_connected', 'a\u001b[2J\rb\nc is connected', {
+      subscriber: '\u001b]0;x\u0007\u009b1m\u202e',
+    });
+    expect(stream.text).match(/a\?\[2J b c is connected {2}subscriber=\?\]0;x\?\?1m\?\n$/);
+  });
+
   it('drops lines when its reader stalls, and says how many', () => {
     const stream = new MemoryStream();
     let stalled = true;

@@ -45,15 +45,15 @@ describe('who may connect', () => {
     const [a, b, c] = [peer(1), peer(2), peer(3)];
     for (const who of [a, a, b]) {
       expect(doors.refusal('open', who)).equal(undefined);
-      doors.enter(who);
+      doors.enter('open', who);
     }
     expect(doors.refusal('open', a)!.message).equal('2 programs of uid 1 are connected already (limits.clientsPerUid)');
     expect(doors.refusal('open', a)).include({ code: 'too_many_clients', isFatal: false });
-    doors.leave(b);
+    doors.leave('open', b);
     expect(told.at(-1), 'the other user has no more room').not.equal(undefined);
-    doors.leave(a);
+    doors.leave('open', a);
     expect(told.at(-1)).equal(undefined);
-    for (const who of [a, b, c]) doors.enter(who);
+    for (const who of [a, b, c]) doors.enter('open', who);
     expect(doors.refusal('open', peer(9))!.message).contain(
       '4 programs are connected already, in all (limits.clients)',
     );
@@ -62,11 +62,34 @@ describe('who may connect', () => {
   it('keeps places for the operator, and leaves descriptors for the rest of the daemon', () => {
     const doors = open({ open: {} }, { limits: { ...limits, clients: 1_000, clientsPerUid: 1_000 } }, 16);
     expect(doors.maxClients).equal(16);
-    for (let uid = 100; uid < 114; uid++) doors.enter(peer(uid));
+    for (let uid = 100; uid < 114; uid++) doors.enter('open', peer(uid));
     expect(doors.refusal('open', peer(9))).include({ code: 'too_many_clients' });
     expect(doors.refusal('open', peer(0))).equal(undefined);
     expect(doors.isOverrun).equal(false);
-    for (let i = 0; i < 18; i++) doors.enter(peer(0));
+    for (let i = 0; i < 18; i++) doors.enter('open', peer(0));
     expect(doors.isOverrun).equal(true);
+  });
+
+  it('is half as many for a socket as for a user where nobody is known', () => {
+    const doors = open(
+      { open: {}, web: {} },
+      { limits: { ...limits, clients: 100, clientsPerUid: 4 }, peerAuth: 'off' },
+    );
+    for (let i = 0; i < 2; i++) doors.enter('open', undefined);
+    expect(doors.refusal('open', undefined)!.message).equal(
+      '2 programs of view open, whose users are not known, are connected already (limits.clientsPerUid)',
+    );
+    expect(doors.refusal('web', undefined)).equal(undefined);
+    doors.leave('open', undefined);
+    expect(doors.refusal('open', undefined)).equal(undefined);
+    expect(told.at(-1)).equal(undefined);
+  });
+
+  it('may ask for a reload by default only where a view has everything', () => {
+    const views = viewOptions(
+      { all: {}, some: { include: ['a.**'] }, less: { exclude: ['a'] }, may: { include: ['a'], mayReload: true } },
+      'f',
+    );
+    expect(views.map(({ mayReload }) => mayReload)).deep.equal([true, false, false, true]);
   });
 });

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { Receiver } from '../../../client/receiver.ts';
 import type { Snapshot } from '../../../daemon/model/snapshot.ts';
 import { ViewFilter } from '../../../daemon/model/view-filter.ts';
+import { Allowances } from '../../../daemon/serve/allowance.ts';
 import { createFrameCheck } from '../../../daemon/serve/check-frame.ts';
 import { Session } from '../../../daemon/serve/session.ts';
 import type { SessionEvent } from '../../../daemon/serve/session-event.ts';
@@ -12,6 +13,7 @@ import { deepFreeze, type JsonObject } from '../../../schemas/json.ts';
 import { decodeFrame, type PatchFrame, type Position, type SnapshotFrame } from '../../../schemas/wire.ts';
 import { settings } from '../../support/arbitrary.ts';
 import { FakeClock, settle } from '../../support/fake-clock.ts';
+import { limits } from '../../support/limits.ts';
 
 const all = new ViewFilter(['**'], []);
 const digester = new Digester();
@@ -92,9 +94,12 @@ describe('a session', () => {
     view.publish(snapshotOf({ n: 1 }, 1));
     [sent, events, ends] = [[], [], []];
     const line = {
-      write: (frame: string | Buffer) => void sent.push(decoded(frame) as never),
+      write: (frame: string | Buffer, onTaken?: () => void) => {
+        sent.push(decoded(frame) as never);
+        onTaken?.();
+      },
       end: () => void ends.push('end'),
-      pending: () => 0,
+      progress: () => ({ taken: 0, owed: 0 }),
       destroy: () => void ends.push('destroy'),
     };
     const answer = async () => Promise.reject(Object.assign(new Error('no'), { code: 'not_permitted' }));
@@ -108,6 +113,8 @@ describe('a session', () => {
       state: () => ({ kind: 'ready', since: '', sources: [] }),
       mayRotate: false,
       answer,
+      allowance: new Allowances(limits, clock, () => {}).of('default', undefined),
+      onCaughtUp: () => {},
       onEvent: (event) => void events.push(event),
       clean: (text) => text.replaceAll('top-secret', '[redacted]'),
     });
@@ -170,7 +177,8 @@ describe('a session', () => {
 
   it('answers a request that fails with its code, and refuses too many at once', async () => {
     session.receive('hello', hello);
-    for (let id = 0; id < 9; id++) session.receive('request', { id: String(id), kind: 'reload' });
+    for (let id = 0; id < 9; id++)
+      session.receive('request', { id: String(id), kind: id % 2 === 0 ? 'reload' : 'summary' });
     await settle();
     const answers = sent.filter(({ type }) => type === 'response').map(({ data }) => data);
     expect(answers.find(({ id }) => id === '8')).include({ ok: false, code: 'busy' });
