@@ -46,8 +46,19 @@ export function loadOptions(file: string, env: NodeJS.ProcessEnv, validate = cre
     const mend = `set it, or write \${${name}:-default}`;
     throw new DaemonError('options_invalid', `the environment has no ${name}`, { subject: file, line, mend });
   });
-  check(file, document, lines, validate);
-  return resolveOptions(file, document.toJS(), env);
+  const content = contentOf(document, file);
+  if (!validate(content)) throw invalid(file, document, lines, validate);
+  return resolveOptions(file, content, env);
+}
+
+function contentOf(document: Document, file: string): unknown {
+  try {
+    return document.toJS();
+  } catch {
+    // The parser resolves aliases only now, and its message quotes their names.
+    const what = 'an alias names an anchor that is not there, or aliases stand for too much';
+    throw new DaemonError('options_malformed', what, { subject: file });
+  }
 }
 
 function readText(file: string): string {
@@ -88,8 +99,7 @@ function plainScalar(text: string): string | number | boolean {
   return text === 'true' ? true : text === 'false' ? false : text;
 }
 
-function check(file: string, document: Document, lines: LineCounter, validate: ValidateFunction): void {
-  if (validate(document.toJS())) return;
+function invalid(file: string, document: Document, lines: LineCounter, validate: ValidateFunction): DaemonError {
   // `if` only says that its `then` failed, which has its own entry.
   const errors = validate.errors!.filter((error) => error.keyword !== 'if');
   const problems = errors.map((error) => describe(error, validate.schema, document, lines));
@@ -99,7 +109,7 @@ function check(file: string, document: Document, lines: LineCounter, validate: V
     message: `line ${line}: ${what}`,
   }));
   const [first] = problems;
-  throw new DaemonError('options_invalid', first!.what, {
+  return new DaemonError('options_invalid', first!.what, {
     subject: file,
     line: first!.line,
     path: first!.path,
