@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { ErrorObject } from 'ajv';
+import type { ErrorObject, ValidateFunction } from 'ajv';
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, type Scalar, visit } from 'yaml';
 import { fromPointer } from '../../schemas/patch.ts';
 import { formatPath, type Path } from '../../schemas/paths.ts';
@@ -22,8 +22,13 @@ export function findOptionsFile(given: string | undefined, env: NodeJS.ProcessEn
   });
 }
 
+/** Checks documents against `options.schema.json`. Making one takes some 50 ms. */
+export function createOptionsCheck(): ValidateFunction {
+  return compileOwn(readOwnSchema('options'));
+}
+
 /** Reads, expands and checks an options file. Each problem names the file, the line, the path and the mend. */
-export function loadOptions(file: string, env: NodeJS.ProcessEnv): Options {
+export function loadOptions(file: string, env: NodeJS.ProcessEnv, validate = createOptionsCheck()): Options {
   const lines = new LineCounter();
   const document = parseDocument(readText(file), {
     lineCounter: lines,
@@ -41,8 +46,19 @@ export function loadOptions(file: string, env: NodeJS.ProcessEnv): Options {
     const mend = `set it, or write \${${name}:-default}`;
     throw new DaemonError('options_invalid', `the environment has no ${name}`, { subject: file, line, mend });
   });
-  check(file, document, lines);
-  return resolveOptions(file, document.toJS(), env);
+  const content = contentOf(document, file);
+  if (!validate(content)) throw invalid(file, document, lines, validate);
+  return resolveOptions(file, content, env);
+}
+
+function contentOf(document: Document, file: string): unknown {
+  try {
+    return document.toJS();
+  } catch {
+    // The parser resolves aliases only now, and its message quotes their names.
+    const what = 'an alias names an anchor that is not there, or aliases stand for too much';
+    throw new DaemonError('options_malformed', what, { subject: file });
+  }
 }
 
 function readText(file: string): string {
@@ -83,20 +99,17 @@ function plainScalar(text: string): string | number | boolean {
   return text === 'true' ? true : text === 'false' ? false : text;
 }
 
-function check(file: string, document: Document, lines: LineCounter): void {
-  const schema = readOwnSchema('options');
-  const validate = compileOwn(schema);
-  if (validate(document.toJS())) return;
+function invalid(file: string, document: Document, lines: LineCounter, validate: ValidateFunction): DaemonError {
   // `if` only says that its `then` failed, which has its own entry.
   const errors = validate.errors!.filter((error) => error.keyword !== 'if');
-  const problems = errors.map((error) => describe(error, schema, document, lines));
+  const problems = errors.map((error) => describe(error, validate.schema, document, lines));
   const shown = problems.map(({ path, line, what }) => ({
     path,
     keyword: 'options',
     message: `line ${line}: ${what}`,
   }));
   const [first] = problems;
-  throw new DaemonError('options_invalid', first!.what, {
+  return new DaemonError('options_invalid', first!.what, {
     subject: file,
     line: first!.line,
     path: first!.path,

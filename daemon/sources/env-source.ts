@@ -27,7 +27,7 @@ export function createEnvSource(
   const chosen = Object.entries(env).filter(
     ([name]) => Object.hasOwn(map, name) || (prefix && name.startsWith(prefix)),
   );
-  const settings = deepFreeze(settingsOfEnv(Object.fromEntries(chosen), naming, processPart));
+  const settings = deepFreeze(settingsOfEnv(Object.fromEntries(chosen), naming, processPart, shared.limits.depth));
   const part: LayerPart = { sourceId: envSourceId, kind: 'env', name: processPart, settings };
   shared.onParsed(processPart, settings);
   return new FileSource({ ...shared, id: envSourceId, kind: 'env', roots: files, fixed: [part], naming });

@@ -3,6 +3,7 @@ import { forbiddenKeys, isObject, type JsonObject, type JsonValue } from '../../
 import { formatPath, type Path } from '../../schemas/paths.ts';
 import type { AppSchema } from '../model/app-schema.ts';
 import { DaemonError } from '../model/errors.ts';
+import { tooDeep } from './parse-rules.ts';
 
 export interface EnvNaming {
   /** Names must start with it; it is taken off. */
@@ -13,15 +14,17 @@ export interface EnvNaming {
   readonly schema?: AppSchema;
 }
 
-/** Variables as settings. Names that the naming does not cover are passed over. */
+/** Variables as settings, nested at most `depth` deep. Names that the naming does not cover are passed over. */
 export function settingsOfEnv(
   variables: Readonly<Record<string, string | undefined>>,
   naming: EnvNaming,
   subject: string,
+  depth = 64,
 ): JsonObject {
   const settings: Writable = {};
   for (const [name, text] of Object.entries(variables)) {
     const path = text === undefined ? undefined : pathFor(name, naming, subject);
+    if (path && path.length > depth) throw tooDeep({ subject, depth }, path);
     if (path) put(settings, path, valueFor(name, text!, path, naming, subject), `${subject}: ${name}`);
   }
   return settings;

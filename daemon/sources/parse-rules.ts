@@ -15,7 +15,7 @@ export function forbiddenKey({ subject }: ParseRules, path: string, line?: numbe
   return new DaemonError('source_forbidden_key', 'keys named __proto__, constructor or prototype are refused', facts);
 }
 
-export function tooDeep({ subject, depth }: ParseRules, path: Path): DaemonError {
+export function tooDeep({ subject, depth }: Pick<ParseRules, 'subject' | 'depth'>, path: Path): DaemonError {
   const facts = { subject, path: formatPath(path.slice(0, 4)), mend: 'nest less, or raise limits.depth' };
   return new DaemonError('source_too_deep', `is nested deeper than limits.depth of ${depth}`, facts);
 }

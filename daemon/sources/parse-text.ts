@@ -32,7 +32,8 @@ function inDepth<T>(rules: ParseRules, parse: () => T): T {
   }
 }
 
-function checkTree(root: JsonValue, rules: ParseRules): void {
+/** Throws where settings are beyond the limits, encrypted, or hold what is refused in every format. */
+export function checkTree(root: JsonValue, rules: ParseRules): void {
   let keys = 0;
   let values = 0;
   if (isSopsMark((root as JsonObject).sops)) throw encrypted(rules);

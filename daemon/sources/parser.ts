@@ -9,7 +9,7 @@ import { decodeText } from './decode-text.ts';
 import { type EnvNaming, settingsOfEnv } from './parse-env.ts';
 import { parseEnvText } from './parse-env-text.ts';
 import { encrypted, forbiddenKey, type ParseRules, tooManyKeys } from './parse-rules.ts';
-import { isCiphertext, parseText } from './parse-text.ts';
+import { checkTree, isCiphertext, parseText } from './parse-text.ts';
 
 /** Documents of more characters, or that look deeply nested, could hold up the event loop: a worker parses them. */
 const inlineLimit = 32 * 1024;
@@ -51,7 +51,10 @@ async function parse(text: string, { format, naming, rules }: ParseRequest) {
     const names = Object.keys(variables);
     if (names.length > rules.keys) throw tooManyKeys(rules);
     if (names.includes('sops_mac') || Object.values(variables).some(isCiphertext)) throw encrypted(rules);
-    return Object.keys(variables).length === 0 ? undefined : settingsOfEnv(variables, naming, rules.subject);
+    if (names.length === 0) return undefined;
+    const settings = settingsOfEnv(variables, naming, rules.subject, rules.depth);
+    checkTree(settings, rules);
+    return settings;
   }
   const isHeavy = text.length > inlineLimit || bracketDepth(text) > rules.depth;
   return isHeavy ? parseInWorker(text, format, rules) : parseText(text, format, rules);

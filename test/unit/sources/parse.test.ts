@@ -228,6 +228,20 @@ describe('parsing .env files', () => {
     expect(() => settingsOfEnv({ APP_CONSTRUCTOR: '1' }, naming, 'f')).throw('forbidden key');
   });
 
+  it('refuses names that nest deeper, or stand for more values, than the limits', async () => {
+    const schema = new AppSchema({ additionalProperties: { type: 'integer' } });
+    const of = (text: string, more = {}) =>
+      parseBytes(Buffer.from(text), { format: 'env', at: [], naming: { schema }, rules: { ...rules, ...more } });
+    expect(await of(`${'A__'.repeat(63)}B=1\n`)).nested.property(`${'a.'.repeat(63)}b`);
+    // Longer ones took gigabytes, or ran out of stack.
+    for (const depth of [65, 2_000, 20_000])
+      expect((await of(`${'A__'.repeat(depth - 1)}B=1\n`).catch((error) => error)).message).match(
+        /^f\.yaml: a\.a\.a\.a: is nested deeper than limits\.depth of 64/,
+      );
+    expect((await of('A__B=1\nC__D=1\n', { values: 4 }).catch((error) => error)).code).equal('source_too_many_values');
+    expect(() => settingsOfEnv({ A__B__C: 'x' }, {}, 'f', 2)).throw('limits.depth of 2');
+  });
+
   it('tries each type that the schema allows, and keeps a text that it lists', () => {
     const schema = new AppSchema({
       properties: { size: { enum: ['auto', 1] }, flag: { type: ['boolean', 'integer'] } },
