@@ -20,7 +20,10 @@ export interface ViewOptions {
   readonly group?: string;
   readonly allow?: AllowOptions;
   readonly mayReload: boolean;
+  /** ... secrets of which the view shows everything. */
   readonly mayRotate: boolean;
+  /** Changes that the view shows wait for its programs with `verify`. */
+  readonly mayVerify: boolean;
 }
 
 /** How a new snapshot goes out. */
@@ -50,16 +53,19 @@ type Document = any;
 /** The views, with every default filled in. Without any there is one, `default`, with everything. */
 export function viewOptions(views: Document, subject: string): readonly ViewOptions[] {
   return Object.entries<Document>(views ?? { default: {} }).map(([name, view]) => {
-    const { include = ['**'], exclude = [], mode = '0660', group, allow, mayReload = true, mayRotate = false } = view;
-    const patterns = () => new ViewFilter(include, exclude);
+    const { include = ['**'], exclude = [], mode = '0660', group, allow } = view;
+    const filter = compiled(() => new ViewFilter(include, exclude), subject, `views.${name}`);
+    // A reload reads what other views show too.
+    const { mayReload = filter.isAll, mayRotate = false, mayVerify = true } = view;
     return {
       name,
-      filter: compiled(patterns, subject, `views.${name}`),
+      filter,
       mode: Number.parseInt(mode, 8),
       ...(group !== undefined && { group: String(group) }),
       ...(allow && { allow: { users: (allow.users ?? []).map(String), groups: (allow.groups ?? []).map(String) } }),
       mayReload,
       mayRotate,
+      mayVerify,
     };
   });
 }

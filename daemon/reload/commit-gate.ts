@@ -58,6 +58,8 @@ export type Passed = Exclude<ReloadOutcome, { kind: 'rejected' }> & { readonly i
 /** What a reload would do now. */
 export interface Preview {
   readonly valid: boolean;
+  /** Of the failure, where it is not valid. */
+  readonly code?: string;
   readonly issues: readonly Issue[];
   readonly changed: readonly string[];
   readonly removed: readonly string[];
@@ -226,7 +228,7 @@ export class CommitGate {
       return { valid: true, issues: [], ...seen, ...pinned };
     } catch (error) {
       if (!(error instanceof DaemonError)) throw error;
-      return { valid: false, issues: error.issues, ...seen, ...pinned };
+      return { valid: false, code: error.code, issues: error.issues, ...seen, ...pinned };
     }
   }
 }

@@ -142,7 +142,7 @@ export class Session {
 
   /** Wants to try candidates before they are committed. */
   get verifies(): boolean {
-    return this.isLive && this.#can.verify;
+    return this.isLive && this.#can.verify && this.view.mayVerify;
   }
 
   /** Changes wait for what it says of them. */

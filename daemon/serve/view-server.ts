@@ -7,6 +7,7 @@ import type { Log } from '../ops/log.ts';
 import type { SocketFile, SocketRights } from '../ops/socket-file.ts';
 import type { CheckFrame } from './check-frame.ts';
 import type { Doorkeeper } from './doorkeeper.ts';
+import { stateFor } from './for-view.ts';
 import { IpcSocket } from './ipc-socket.ts';
 import { Session } from './session.ts';
 import type { SessionEvent } from './session-event.ts';
@@ -76,7 +77,8 @@ export class ViewServer {
   }
 
   tellState(state: DaemonState): void {
-    for (const session of this.#sessions.values()) session.tellState(state);
+    const told = stateFor(this.view, state);
+    for (const session of this.#sessions.values()) session.tellState(told);
   }
 
   /** Says goodbye, lets everything be sent, and closes; whoever does not take it in time is cut. */
@@ -93,7 +95,8 @@ export class ViewServer {
     if (doorkeeper.isOverrun) return void socket.destroy();
     const peer = doorkeeper.peerOf(socket);
     const refusal = doorkeeper.refusal(view.name, peer);
-    const session = new Session({ ...this.#parts, id: randomUUID(), peer, line: this.#lineTo(socket) });
+    const state = () => stateFor(view, this.#parts.state());
+    const session = new Session({ ...this.#parts, id: randomUUID(), peer, line: this.#lineTo(socket), state });
     this.#sessions.set(socket, session);
     doorkeeper.enter(peer);
     socket.once('close', () => doorkeeper.leave(peer));

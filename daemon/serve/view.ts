@@ -15,15 +15,19 @@ const keptEditions = 16;
  */
 export class View {
   readonly name: string;
+  /** Its programs may try candidates. */
+  readonly mayVerify: boolean;
   readonly #filter: ViewFilter;
   readonly #digester = new Digester();
   #current: Edition | undefined;
   #staged: Edition | undefined;
   /** By revision. */
   readonly #earlier = new Map<number, Edition['seen']>();
+  #sources: ReadonlySet<string> = new Set();
 
-  constructor(name: string, filter: ViewFilter) {
+  constructor(name: string, filter: ViewFilter, mayVerify = true) {
     this.name = name;
+    this.mayVerify = mayVerify;
     this.#filter = filter;
   }
 
@@ -41,9 +45,21 @@ export class View {
     return this.#staged;
   }
 
+  /** What a commit changed in this view; `undefined` where that is nothing. */
+  madeBy({ epoch, revision }: Pick<Snapshot, 'epoch' | 'revision'>): Seen | undefined {
+    const known = [this.#current?.seen, this.#staged?.seen, this.#earlier.get(revision)];
+    return known.find((seen) => seen?.revision === revision && seen.epoch === epoch);
+  }
+
+  /** Whether the view shows anything that this source gave lately. */
+  isFrom(sourceId: string): boolean {
+    return this.#filter.isAll || this.#sources.has(sourceId);
+  }
+
   /** Everybody is to run this, but for those that run what is staged, where `snapshots.staged` says what they get. */
   publish(snapshot: Snapshot, next?: Snapshot): void {
     const seen = this.#seen(snapshot);
+    this.#sources = sourcesShown(this.#filter, snapshot);
     const [was, staged] = [this.#current, this.#staged];
     if (was && was.position.epoch !== seen.epoch) this.#earlier.clear();
     this.#staged = undefined;
@@ -99,6 +115,12 @@ export class View {
     const { changed, removed } = before ? compare(before, settings) : { changed: [], removed: [] };
     return { ...snapshot, settings, digest, changed: formatPaths(changed), removed: formatPaths(removed) };
   }
+}
+
+function sourcesShown(filter: ViewFilter, { parts }: Snapshot): ReadonlySet<string> {
+  if (filter.isAll) return new Set();
+  const shown = parts.filter(({ settings }) => Object.keys(filter.apply(settings)).length > 0);
+  return new Set(shown.map(({ sourceId }) => sourceId));
 }
 
 /** Decided by comparing: a digest is for those who hold nothing else. */

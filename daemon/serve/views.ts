@@ -75,10 +75,10 @@ export class Views {
       onEvent: (event: SessionEvent, session: Session) => this.#onEvent(event, session),
     };
     this.servers = options.views.map((view) => {
-      const { name, filter, mode, mayRotate } = view;
+      const { name, filter, mode, mayRotate, mayVerify } = view;
       return new ViewServer({
         ...shared,
-        view: new View(name, filter),
+        view: new View(name, filter, mayVerify),
         path: viewSocket(options, name),
         rights: { mode, gid: groupOf(view, options.file) },
         mayRotate: mayRotate && options.sources.gcp !== undefined,

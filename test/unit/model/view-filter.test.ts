@@ -8,7 +8,13 @@ import { type Path, parsePath, valueAt } from '../../../schemas/paths.ts';
 import { settings } from '../../support/arbitrary.ts';
 
 /** What a view shows, worked out leaf by leaf. `isTaken`: of a list that a pattern takes with all that is in it. */
-function shownOf(value: JsonValue, at: Path, filter: ViewFilter, isExcluded: (at: Path) => boolean, isTaken = false): JsonValue | undefined {
+function shownOf(
+  value: JsonValue,
+  at: Path,
+  filter: ViewFilter,
+  isExcluded: (at: Path) => boolean,
+  isTaken = false,
+): JsonValue | undefined {
   const isSeen = isTaken ? !isExcluded(at) : filter.sees(at);
   if (typeof value !== 'object' || value === null || Object.keys(value).length === 0) return isSeen ? value : undefined;
   if (isExcluded(at)) return undefined;
@@ -85,14 +91,19 @@ describe('the filter of a view', () => {
     const settings = deepFreeze({
       db: {
         password: 'p0',
-        replicas: [{ host: 'h1', password: 'p1' }, { password: 'p2' }, { host: 'h3', users: [{ password: 'p3', id: 3 }] }],
+        replicas: [
+          { host: 'h1', password: 'p1' },
+          { password: 'p2' },
+          { host: 'h3', users: [{ password: 'p3', id: 3 }] },
+        ],
       },
       table: [
         [1, { key: 'k' }],
         [2, { key: 'l' }],
       ],
     });
-    const shown = (include: string[], exclude: string[] = []) => new ViewFilter(include, exclude).apply(settings);
+    const shown = (include: string[], exclude: string[] = []) =>
+      new ViewFilter(include, exclude).apply(settings as unknown as JsonObject);
     const hosts = [{ host: 'h1' }, { host: 'h3', users: [{ id: 3 }] }];
     const { table } = settings;
     expect(shown(['**'], ['**.password'])).deep.equal({ db: { replicas: hosts }, table });
