@@ -194,8 +194,8 @@ export class Session {
   }
 
   /** Has the program try a candidate; what it runs stays. */
-  tryOut(candidate: Edition): Promise<Verdict> {
-    return this.#trials.verdict(candidate);
+  tryOut(candidate: Edition, since: number): Promise<Verdict> {
+    return this.#trials.verdict(candidate, since);
   }
 
   /** Takes a frame whose data has passed the wire schema. What it throws, or rejects by, is a bug of ours. */

@@ -89,6 +89,11 @@ export class View {
     return this.#current && isSame(this.#current.seen, seen) ? undefined : new Edition(seen, 'candidate');
   }
 
+  /** Whether a snapshot changes anything in this view. */
+  isChangedBy({ epoch, settings }: Pick<Snapshot, 'epoch' | 'settings'>): boolean {
+    return !this.#current || !isSame(this.#current.seen, { epoch, settings: this.#filter.apply(settings) });
+  }
+
   /** An edition: as a patch for a program that holds something known, else whole. */
   delivery(edition: Edition, held: Position | undefined): EncodedDelivery {
     const base = held?.epoch === edition.position.epoch ? this.#settingsOf(held) : undefined;
@@ -124,7 +129,7 @@ function sourcesShown(filter: ViewFilter, { parts }: Snapshot): ReadonlySet<stri
 }
 
 /** Decided by comparing: a digest is for those who hold nothing else. */
-function isSame(a: Seen, b: Seen): boolean {
+function isSame(a: Pick<Seen, 'epoch' | 'settings'>, b: Pick<Seen, 'epoch' | 'settings'>): boolean {
   if (a.epoch !== b.epoch) return false;
   const { changed, removed } = compare(a.settings, b.settings);
   return changed.length === 0 && removed.length === 0;
