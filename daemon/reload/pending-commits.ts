@@ -169,7 +169,8 @@ export class PendingCommits {
   ): Promise<T | undefined> {
     if (this.#open.isAsking(views)) return this.#waitForOthers(request);
     const keys = changedKeys(this.#parts.store.current?.parts ?? [], parts);
-    return this.#aside(request, () => this.#open.run(views, keys, ask));
+    // It is open until this reload has the turn again: who comes between must not ask the same once more.
+    return this.#open.run(views, keys, () => this.#aside(request, ask));
   }
 
   #waitForOthers(request: Request): Promise<undefined> {
