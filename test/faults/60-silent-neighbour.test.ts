@@ -109,6 +109,30 @@ describe('60: a program of a limited view that does not answer, or refuses every
     expect(config.settings.features.two).equal(undefined);
   });
 
+  it('has no say in what is staged when its view shows none of that any more', async () => {
+    const canary = { subscribers: ['web/hostile', 'first'], share: '0%', bake: '1500ms' };
+    const config = await start({ strategy: 'canary', canary, urgent: ['features.two'] });
+    const accept = (program: RawProgram, nonce: string) => program.send('ack', { nonce, revision: 2, applyMs: 0 });
+    const [first, program] = [await test().connect({ name: 'first' }), await hostile(accept)];
+    program.socket.on('data', () => {
+      for (const { data } of [...program.of('snapshot'), ...program.of('patch')])
+        program.send('ack', { nonce: data.nonce, revision: data.revision, applyMs: 0 });
+    });
+    feature('zero');
+    url('url-2');
+    await until('it is staged', () => first.settings.database.url === 'url-2');
+    // What its view shows goes to all, and the rest is staged again, with the same programs.
+    feature('two');
+    await until('the urgent change is there', () => config.settings.features.two === true);
+    program.socket.destroy();
+    await until('the rest goes to all', () => config.settings.database.url === 'url-2');
+    expect(held()).deep.equal([]);
+    const causes = test()
+      .daemon!.reports.history()
+      .map(({ cause }) => cause);
+    expect(causes).not.contain('rollback');
+  });
+
   it('makes no other program verify more often, whatever it asks for', async () => {
     await start();
     const tried: string[] = [];
