@@ -94,19 +94,25 @@ export class Reloader {
   async run(signal: AbortSignal): Promise<void> {
     const { settle, clock, minIntervalMs } = this.#parts;
     const open = new Set<Promise<unknown>>();
-    const failed = Promise.withResolvers<never>();
+    let failure: { readonly error: unknown } | undefined;
     for await (const burst of settle.bursts(signal)) {
+      if (failure) break;
       const { promise: aside, resolve: onAside } = Promise.withResolvers<void>();
       const actor = { cause: causeOf(burst, this.#parts.sources) };
       const request = { ...hintedRequest(), onAside };
       const reload = this.#turns.run(() => this.#reload(burst.sourceIds, request, actor, signal, burst));
       open.add(reload);
-      reload.then(() => open.delete(reload), failed.reject);
-      await Promise.race([reload, aside, failed.promise]);
+      const end = () => open.delete(reload);
+      reload.then(end, (error) => {
+        failure = { error };
+        end();
+      });
+      await Promise.race([reload, aside]);
       // What is hinted meanwhile waits in the settle window.
       await sleep(clock, minIntervalMs, signal);
     }
     await Promise.all(open);
+    if (failure) throw failure.error;
   }
 
   /**
