@@ -132,7 +132,8 @@ export interface Config<S> extends AsyncDisposable {
   readonly supportsRotation: boolean;
   /**
    * Adds a version to a secret and resolves when every program has accepted it, this one included. What the schema or a
-   * program rejects is taken back, and the result says who and why. At most 47 KiB; text is sent as UTF-8.
+   * program rejects is taken back; operators see which program and why, the result names none. The view has to show all of
+   * the secret, wherever it is mounted. At most 47 KiB; text is sent as UTF-8.
    */
   rotateSecret(name: string, value: string | Uint8Array): Promise<RotationResult>;
   /**

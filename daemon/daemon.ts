@@ -180,7 +180,7 @@ export class Daemon {
     const gate = new CommitGate({
       store: this.#store,
       validate,
-      tryOut: (...asked) => this.#views.tryOut(...asked),
+      voters: this.#views.verifications,
       pins: this.#rulings,
       refusals: this.#refusals,
       publisher: this.#rollout,

@@ -214,6 +214,7 @@ export interface RotationResult {
   readonly message: string;
   readonly code?: string;
   readonly issues: readonly Issue[];
+  /** Both are empty for a program, which is told of no other. */
   readonly rejectedBy: readonly Rejecting[];
   readonly unanswered: readonly string[];
 }

@@ -1,6 +1,5 @@
 import { hostname } from 'node:os';
 import type { JsonObject } from '../../schemas/json.ts';
-import { leavesOf } from '../../schemas/patch.ts';
 import { formatPath, overlap, type Path, parsePath, valueAt } from '../../schemas/paths.ts';
 import type { AppSchema } from '../model/app-schema.ts';
 import { leftOut } from '../model/cut-paths.ts';
@@ -14,6 +13,7 @@ import type { Options } from '../ops/options.ts';
 import type { PinKeeper } from '../reload/commit-gate.ts';
 import type { HeldChange } from '../reload/refusals.ts';
 import type { SnapshotStore } from '../reload/snapshot-store.ts';
+import type { ForView } from '../serve/for-view.ts';
 import { SharedAnswer } from '../serve/outbox.ts';
 import type { Rollout } from '../serve/rollout.ts';
 import type { Views } from '../serve/views.ts';
@@ -46,10 +46,6 @@ export interface ReportsParts {
 export class Reports {
   readonly #parts: ReportsParts;
   readonly #configs = new ForEachView((_, filter) => new SharedAnswer(this.config(filter)));
-  readonly #secretsSeen = new ForEachView(({ settings, parts }, filter) => {
-    const paths = leavesOf(filter.apply(settings)).filter((path) => path.length > 0);
-    return paths.filter((path) => isSecret(this.#parts.schema, parts, path)).length;
-  });
 
   constructor(parts: ReportsParts) {
     this.#parts = parts;
@@ -74,28 +70,9 @@ export class Reports {
     };
   }
 
-  /** The summary as the programs of a view may have it: nothing of what they do not see. */
-  summaryFor(filter: ViewFilter) {
-    const summary = this.summary();
-    if (filter.isAll) return summary;
-    const snapshot = this.#snapshot();
-    const seen = filter.apply(snapshot.settings);
-    const { at, outcome, revision } = summary.lastReload ?? {};
-    const mayHave = (part: string) => seen[part] !== undefined || filter.sees([part]);
-    return {
-      ...summary,
-      secretsLoaded: this.#secretsSeen.get(snapshot, filter),
-      configured: Object.fromEntries(
-        Object.keys(summary.configured)
-          .filter(mayHave)
-          .map((part) => [part, seen[part] !== undefined]),
-      ),
-      sources: summary.sources.map(({ id, kind, state }) => ({ id, kind, state })),
-      pinned: summary.pinned && { revision: summary.pinned.revision },
-      rollout: null,
-      held: [],
-      lastReload: at ? { at, outcome, revision } : null,
-    };
+  /** The summary as a program may have it. */
+  summaryFor(told: ForView) {
+    return told.summary(this.summary(), this.#parts.schema, this.#snapshot());
   }
 
   status() {

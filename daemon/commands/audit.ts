@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Reports } from '../admin/reports.ts';
 import { daemonUser } from '../checkup/daemon-user.ts';
 import { DaemonError } from '../model/errors.ts';
+import { plainText } from '../model/plain-text.ts';
 import { type ChainReport, type Link, verifyChain } from '../observe/audit-chain.ts';
 import { type AuditSeries, auditSeries } from '../observe/audit-files.ts';
 import { type Lasts, readAnchor, readHead } from '../observe/audit-head.ts';
@@ -11,7 +12,7 @@ import { findKeyFile, readKeyRing } from '../ops/key-ring.ts';
 import { findOptionsFile, loadOptions } from '../ops/options-file.ts';
 import { peekSetting } from '../ops/state-database.ts';
 import { askDaemon } from './admin-client.ts';
-import { type Io, localTime, printable, printJson, printLines, type SharedOptions } from './io.ts';
+import { type Io, localTime, printJson, printLines, type SharedOptions } from './io.ts';
 
 export interface AuditOptions extends SharedOptions {
   /** Default: the credential `audit-key`, or else `<stateDir>/audit.key`. */
@@ -116,7 +117,7 @@ function describeRecord(record: Readonly<Record<string, unknown>>): string {
     ...[...keys, ...removed.map((path) => `-${path}`)].slice(0, shownKeys),
     keys.length + removed.length > shownKeys && `and ${keys.length + removed.length - shownKeys} more`,
   ].filter(Boolean);
-  return printable(
+  return plainText(
     `${localTime(String(at))}  ${marks[series as AuditSeries]}${seq}  ${what} ${outcome}  ${words.join('  ')}`.trimEnd(),
   );
 }

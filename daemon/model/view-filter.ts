@@ -4,10 +4,18 @@ import { PathPatterns, type PatternState } from './path-patterns.ts';
 
 const nothing: JsonObject = Object.freeze({});
 
+/** Below what is seen whole. */
+const whole: PatternState = { positions: [], key: 'whole', isMatch: true, isWhole: true };
+
+type Tree = JsonObject | readonly JsonValue[];
+
 /**
  * The part of settings that a group of programs may see. `include` names what is in: a pattern that ends in a name or in
  * `**` takes everything below with it, one that ends in `*` takes values and lists, but no objects. `exclude` takes out
  * what it matches with everything below, and always wins.
+ *
+ * Both reach into lists, where an index counts as a key: `replicas.*.password` is the password in each item. An item, an
+ * object or a list of which nothing is left is left out; the items behind it move up.
  *
  * Filtering shares what is seen whole, and does again only what changed.
  */
@@ -16,7 +24,7 @@ export class ViewFilter {
   readonly isAll: boolean;
   readonly #include: PathPatterns;
   readonly #exclude: PathPatterns;
-  readonly #done = new Map<string, WeakMap<JsonObject, { readonly seen: JsonObject | undefined }>>();
+  readonly #done = new Map<string, WeakMap<Tree, { readonly seen: Tree | undefined }>>();
 
   /** Throws a `RangeError` for what is no pattern. */
   constructor(include: readonly string[], exclude: readonly string[]) {
@@ -28,7 +36,7 @@ export class ViewFilter {
   /** What is seen of frozen settings; frozen. */
   apply(settings: JsonObject): JsonObject {
     if (this.isAll) return settings;
-    return this.#object(settings, this.#include.start, this.#exclude.start) ?? nothing;
+    return (this.#tree(settings, this.#include.start, this.#exclude.start) as JsonObject | undefined) ?? nothing;
   }
 
   /** Whether a value at this path is seen. */
@@ -43,13 +51,26 @@ export class ViewFilter {
     return state.isMatch;
   }
 
-  #value(value: JsonValue, include: PatternState, exclude: PatternState): JsonValue | undefined {
-    if (exclude.isMatch) return undefined;
-    if (isObject(value) && Object.keys(value).length > 0) return this.#object(value, include, exclude);
-    return include.isMatch ? value : undefined;
+  /** Whether everything is seen that may stand at or below this path, whatever it is. */
+  seesAll(path: Path): boolean {
+    let include = this.#include.start;
+    let exclude = this.#exclude.start;
+    for (const key of path) {
+      if (!include.isWhole) include = this.#include.step(include, key);
+      exclude = this.#exclude.step(exclude, key);
+      if (exclude.isMatch) return false;
+    }
+    return include.isWhole && exclude.positions.length === 0;
   }
 
-  #object(node: JsonObject, include: PatternState, exclude: PatternState): JsonObject | undefined {
+  #value(value: JsonValue, include: PatternState, exclude: PatternState): JsonValue | undefined {
+    if (exclude.isMatch) return undefined;
+    if (!isTree(value) || Object.keys(value).length === 0) return include.isMatch ? value : undefined;
+    // A pattern that ends in `*` takes a list with all that is in it.
+    return this.#tree(value, Array.isArray(value) && include.isMatch ? whole : include, exclude);
+  }
+
+  #tree(node: Tree, include: PatternState, exclude: PatternState): Tree | undefined {
     if (include.isWhole && exclude.positions.length === 0) return node;
     if (!include.isWhole && include.positions.length === 0) return undefined;
     const key = `${include.isWhole} ${include.key} ${exclude.key}`;
@@ -63,17 +84,19 @@ export class ViewFilter {
     return known.seen;
   }
 
-  #reduced(node: JsonObject, include: PatternState, exclude: PatternState): JsonObject | undefined {
-    const seen: Record<string, JsonValue> = {};
-    let isSame = true;
-    for (const key in node) {
-      const value = node[key]!;
+  #reduced(node: Tree, include: PatternState, exclude: PatternState): Tree | undefined {
+    const all = Object.entries(node) as [string, JsonValue][];
+    const seen = all.flatMap(([key, value]): [string, JsonValue][] => {
       const next = include.isWhole ? include : this.#include.step(include, key);
       const part = this.#value(value, next, this.#exclude.step(exclude, key));
-      if (part !== undefined) seen[key] = part;
-      if (part !== value) isSame = false;
-    }
-    if (isSame) return node;
-    return Object.keys(seen).length > 0 ? Object.freeze(seen) : undefined;
+      return part === undefined ? [] : [[key, part]];
+    });
+    if (seen.length === 0) return undefined;
+    if (seen.length === all.length && seen.every(([, part], i) => part === all[i]![1])) return node;
+    return Object.freeze(Array.isArray(node) ? seen.map(([, part]) => part) : Object.fromEntries(seen));
   }
+}
+
+function isTree(value: JsonValue): value is Tree {
+  return isObject(value) || Array.isArray(value);
 }

@@ -21,7 +21,10 @@ export interface ViewOptions {
   readonly allow?: AllowOptions;
   /** By default only with a view of everything. */
   readonly mayReload: boolean;
+  /** ... secrets of which the view shows everything. */
   readonly mayRotate: boolean;
+  /** Changes that the view shows wait for its programs with `verify`. */
+  readonly mayVerify: boolean;
 }
 
 /** How a new snapshot goes out. */
@@ -51,9 +54,10 @@ type Document = any;
 /** The views, with every default filled in. Without any there is one, `default`, with everything. */
 export function viewOptions(views: Document, subject: string): readonly ViewOptions[] {
   return Object.entries<Document>(views ?? { default: {} }).map(([name, view]) => {
-    const { include = ['**'], exclude = [], mode = '0660', group, allow, mayRotate = false } = view;
+    const { include = ['**'], exclude = [], mode = '0660', group, allow } = view;
     const filter = compiled(() => new ViewFilter(include, exclude), subject, `views.${name}`);
-    const { mayReload = filter.isAll } = view;
+    // A reload reads what other views show too.
+    const { mayReload = filter.isAll, mayRotate = false, mayVerify = true } = view;
     return {
       name,
       filter,
@@ -62,6 +66,7 @@ export function viewOptions(views: Document, subject: string): readonly ViewOpti
       ...(allow && { allow: { users: (allow.users ?? []).map(String), groups: (allow.groups ?? []).map(String) } }),
       mayReload,
       mayRotate,
+      mayVerify,
     };
   });
 }

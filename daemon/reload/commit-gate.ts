@@ -9,7 +9,7 @@ import type { Refusals } from './refusals.ts';
 import type { Draft, SnapshotStore } from './snapshot-store.ts';
 import { withUrgent } from './urgent-parts.ts';
 import type { Validate } from './validate-candidate.ts';
-import { judgeTrial, type Trial, type TryOut } from './verify-candidate.ts';
+import { judgeTrial, type Trial, type Voters } from './verify-candidate.ts';
 
 /** Where the pin survives a restart. */
 export interface PinKeeper {
@@ -33,7 +33,7 @@ export interface Publisher {
 export interface CommitGateParts {
   readonly store: SnapshotStore;
   readonly validate: Validate;
-  readonly tryOut: TryOut;
+  readonly voters: Voters;
   readonly pins: PinKeeper;
   readonly refusals: Refusals;
   readonly publisher: Publisher;
@@ -52,12 +52,24 @@ export interface Licence {
   readonly noVerify: boolean;
 }
 
+/** How a reload waits for what programs say. */
+export interface Waiting {
+  /** On the monotonic clock: what a program said of the same content since then counts. */
+  readonly since?: number;
+  /** Asks the programs of these views; `undefined` when they could not be asked now. Others may commit meanwhile. */
+  whileAsked<T>(views: readonly string[], parts: readonly LayerPart[], ask: () => Promise<T>): Promise<T | undefined>;
+}
+
+const notWaiting: Waiting = { whileAsked: (_views, _parts, ask) => ask() };
+
 /** How parts passed. `isHeld`: a revision is pinned, and they stay pending. */
 export type Passed = Exclude<ReloadOutcome, { kind: 'rejected' }> & { readonly isHeld: boolean };
 
 /** What a reload would do now. */
 export interface Preview {
   readonly valid: boolean;
+  /** Of the failure, where it is not valid. */
+  readonly code?: string;
   readonly issues: readonly Issue[];
   readonly changed: readonly string[];
   readonly removed: readonly string[];
@@ -85,6 +97,10 @@ export class CommitGate {
     this.#guard = new LossGuard(maxRemoved);
   }
 
+  get voters(): Voters {
+    return this.#parts.voters;
+  }
+
   /** Merged, validated and weighed. Parts lowest priority first. Throws `settings_invalid` or `snapshot_too_large`. */
   candidate(parts: readonly LayerPart[]): Candidate {
     return this.#candidates.make(parts);
@@ -92,18 +108,26 @@ export class CommitGate {
 
   /**
    * Commits, or finds that nothing is to be committed: it says what is served, or a revision is pinned. Throws why it
-   * does not pass.
+   * does not pass. `undefined`: something else was committed while programs were asked, and what there is to commit has
+   * to be worked out again.
    */
-  async pass(parts: readonly LayerPart[], licence: Licence, cause: Cause, signal: AbortSignal): Promise<Passed> {
+  async pass(
+    parts: readonly LayerPart[],
+    licence: Licence,
+    cause: Cause,
+    signal: AbortSignal,
+    waiting: Waiting = notWaiting,
+  ): Promise<Passed | undefined> {
     const { store, pins } = this.#parts;
     const draft = store.draft(this.candidate(parts), cause);
     const shadowed = draft.isNew || !store.current ? [] : findShadowed(store.current.parts, parts);
     if (draft.isNew) {
       if (!licence.acceptMissing) this.#guard.check(store.current, draft.snapshot);
       if (pins.pin && !licence.endsPin) return { kind: 'unchanged', snapshot: store.current!, isHeld: true };
-      if (!licence.noVerify) await this.#verify(draft, signal);
+      if (!licence.noVerify && !(await this.#verify(draft, signal, waiting))) return undefined;
     }
-    const urgent = draft.isNew ? await this.#urgent(draft, licence, cause, signal) : undefined;
+    const urgent = draft.isNew ? await this.#urgent(draft, licence, cause, signal, waiting) : undefined;
+    if (urgent === 'overtaken') return undefined;
     if (licence.endsPin) pins.pin = undefined;
     if (urgent) return this.#commitUrgent(urgent, draft, cause);
     const isFirst = store.current === undefined;
@@ -138,9 +162,9 @@ export class CommitGate {
 
   /** As {@link passAgain}, once every program with `verify` has accepted it. Throws as {@link pass}. */
   async passAgainVerified(parts: readonly LayerPart[], signal: AbortSignal): Promise<Snapshot> {
-    const { store, tryOut } = this.#parts;
+    const { store, voters } = this.#parts;
     const draft = store.draft(this.candidate(parts), 'rollback');
-    if (draft.isNew) judgeTrial(await tryOut(draft.snapshot, signal, []));
+    if (draft.isNew) judgeTrial(await voters.tryOut(draft.snapshot, signal, []));
     if (signal.aborted) throw stopping();
     return this.#commitForAll(draft);
   }
@@ -153,21 +177,33 @@ export class CommitGate {
     return snapshot;
   }
 
-  /** Throws who refuses a draft, or that it was withdrawn meanwhile. */
-  async #verify({ snapshot }: Draft, signal: AbortSignal): Promise<void> {
-    const { store, tryOut, refusals } = this.#parts;
+  /** Throws who refuses a draft, or that it was withdrawn meanwhile. False when something else was committed or pinned meanwhile. */
+  async #verify({ snapshot }: Draft, signal: AbortSignal, waiting: Waiting): Promise<boolean> {
+    const { store, voters, refusals, pins } = this.#parts;
+    const [current, pin] = [store.current, pins.pin];
     // Where nothing is served yet, nobody can be connected, and who is absent holds up nothing.
     const refusers = store.current ? refusals.refusersOf(snapshot.parts) : [];
-    judgeTrial(await tryOut(snapshot, signal, refusers));
-    refusals.check(snapshot.parts);
+    const ask = () => voters.tryOut(snapshot, signal, refusers, waiting.since);
+    const views = voters.viewsAsked(snapshot);
+    const trial = await (views.length > 0 ? waiting.whileAsked(views, snapshot.parts, ask) : ask());
     if (signal.aborted) throw stopping();
+    if (!trial || store.current !== current || pins.pin !== pin) return false;
+    judgeTrial(trial);
+    refusals.check(snapshot.parts);
+    return true;
   }
 
   /**
    * What is urgent in a draft, on top of what all programs run: a draft for all of them, where the rest must go to some
    * first. `undefined` where nothing is, or where it is not valid without the rest: then all of it goes to all.
    */
-  async #urgent(draft: Draft, licence: Licence, cause: Cause, signal: AbortSignal): Promise<Draft | undefined> {
+  async #urgent(
+    draft: Draft,
+    licence: Licence,
+    cause: Cause,
+    signal: AbortSignal,
+    waiting: Waiting,
+  ): Promise<Draft | 'overtaken' | undefined> {
     const { publisher } = this.#parts;
     const { changed, removed } = draft.snapshot;
     if (!publisher.isStaging || !publisher.isUrgent([...changed, ...removed])) return undefined;
@@ -175,7 +211,7 @@ export class CommitGate {
       const stable = this.#stable;
       const forAll = stable && this.#urgentDraft(stable, draft, cause);
       if (!forAll) return undefined;
-      if (!licence.noVerify) await this.#verify(forAll, signal);
+      if (!licence.noVerify && !(await this.#verify(forAll, signal, waiting))) return 'overtaken';
       // What was staged may have gone to all, or have been withdrawn, while programs tried it.
       if (this.#stable === stable) return forAll;
     }
@@ -212,7 +248,7 @@ export class CommitGate {
 
   /** What would become of these parts; commits nothing. `load` fails where they cannot be read. `asks`: programs try them. */
   async look(load: () => Promise<readonly LayerPart[]>, asks: boolean, signal: AbortSignal): Promise<Preview> {
-    const { store, tryOut, pins } = this.#parts;
+    const { store, voters, pins } = this.#parts;
     const pinned = pins.pin && { pinned: pins.pin.revision };
     let seen = { changed: [] as readonly string[], removed: [] as readonly string[], trial: nobody };
     try {
@@ -220,13 +256,13 @@ export class CommitGate {
       if (isNew) {
         seen = { ...seen, changed: snapshot.changed, removed: snapshot.removed };
         this.#guard.check(store.current, snapshot);
-        if (asks) seen = { ...seen, trial: await tryOut(snapshot, signal, []) };
+        if (asks) seen = { ...seen, trial: await voters.tryOut(snapshot, signal, []) };
         judgeTrial(seen.trial);
       }
       return { valid: true, issues: [], ...seen, ...pinned };
     } catch (error) {
       if (!(error instanceof DaemonError)) throw error;
-      return { valid: false, issues: error.issues, ...seen, ...pinned };
+      return { valid: false, code: error.code, issues: error.issues, ...seen, ...pinned };
     }
   }
 }

@@ -103,6 +103,11 @@ export class LayerStore {
     return layers;
   }
 
+  /** Whether two sets of layers do not have the same parts. */
+  differ(a: ReadonlyMap<string, Layer>, b: ReadonlyMap<string, Layer>): boolean {
+    return !isSameParts(this.partsOf(a), this.partsOf(b));
+  }
+
   /** The parts of layers, lowest priority first. */
   partsOf(layers: ReadonlyMap<string, Layer>): LayerPart[] {
     return this.#sources.flatMap(({ id }) => layers.get(id)?.parts ?? []);

@@ -7,6 +7,8 @@ export interface Request extends LoadRequest, Licence {
   readonly acceptMissing: boolean;
   /** What programs refused is tried again, whatever they said. */
   readonly triesRefused: boolean;
+  /** Called when it waits for programs, and others may pass. */
+  readonly onAside?: () => void;
 }
 
 /** What an operator allows a reload to do. */

@@ -1,7 +1,7 @@
 import type { Rejecting } from '../../schemas/wire.ts';
 import { DaemonError } from '../model/errors.ts';
-import type { Burst, Layer, LayerPart } from '../model/layer.ts';
-import { isEqualParts, isSameParts } from '../model/parts.ts';
+import type { Burst, LayerPart } from '../model/layer.ts';
+import { isEqualParts } from '../model/parts.ts';
 import type { Actor, KeptSnapshot, ReloadOutcome, ReloadRecord, Snapshot } from '../model/snapshot.ts';
 import { type Clock, sleep, timestamp } from '../ops/clock.ts';
 import type { Source } from '../sources/source.ts';
@@ -11,6 +11,7 @@ import { inTime } from './in-time.ts';
 import { LayerStore } from './layer-store.ts';
 import { loadOnceThere } from './load-once-there.ts';
 import { LoadedPreview } from './loaded-preview.ts';
+import { PendingCommits } from './pending-commits.ts';
 import { type Looked, recordReload } from './record-reload.ts';
 import type { HeldChange, Refusals } from './refusals.ts';
 import {
@@ -24,6 +25,8 @@ import {
 import type { SettleWindow } from './settle-window.ts';
 import { SharedRuns } from './shared-runs.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
+import { Turns } from './turns.ts';
+import { concernedParts } from './verify-candidate.ts';
 
 export interface ReloaderParts {
   /** Lowest priority first. */
@@ -58,9 +61,6 @@ export interface RollbackRequest {
   readonly force?: boolean | undefined;
 }
 
-/** How programs refuse a candidate. */
-const byPrograms: ReadonlySet<string> = new Set(['subscriber_rejected', 'subscriber_silent']);
-
 /**
  * Turns bursts of hints into committed snapshots, one reload at a time. Everything before the commit works on values
  * that nobody else can see, so a failure needs no undo.
@@ -68,9 +68,10 @@ const byPrograms: ReadonlySet<string> = new Set(['subscriber_rejected', 'subscri
 export class Reloader {
   readonly #parts: ReloaderParts;
   readonly #layers: LayerStore;
-  #tail: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
+  readonly #pending: PendingCommits;
   #previewTail: Promise<unknown> = Promise.resolve();
-  readonly #full = new SharedRuns<ReloadOutcome>((task) => this.#exclusive(task));
+  readonly #full = new SharedRuns<ReloadOutcome>((task) => this.#turns.run(task));
   readonly loaded: LoadedPreview;
   readonly #previews = new SharedRuns<Preview>((task) => {
     const result = this.#previewTail.then(task);
@@ -82,6 +83,7 @@ export class Reloader {
     this.#parts = parts;
     this.#layers = new LayerStore(parts.sources);
     this.loaded = new LoadedPreview(this.#layers, parts.gate, parts.store);
+    this.#pending = new PendingCommits({ ...parts, layers: this.#layers, turns: this.#turns });
   }
 
   /** Serves what was served before a restart, until the sources have been read. Throws `settings_invalid`. */
@@ -91,17 +93,29 @@ export class Reloader {
     return snapshot;
   }
 
-  /** Reloads for each burst until the signal aborts. */
+  /** Reloads for each burst until the signal aborts. One that waits for programs does not keep the next from beginning. */
   async run(signal: AbortSignal): Promise<void> {
     const { settle, clock, minIntervalMs } = this.#parts;
+    const open = new Set<Promise<unknown>>();
+    let failure: { readonly error: unknown } | undefined;
     for await (const burst of settle.bursts(signal)) {
-      await this.#exclusive(() => {
-        const actor = { cause: causeOf(burst, this.#parts.sources) };
-        return this.#reload(burst.sourceIds, hintedRequest(), actor, signal, burst);
+      if (failure) break;
+      const { promise: aside, resolve: onAside } = Promise.withResolvers<void>();
+      const actor = { cause: causeOf(burst, this.#parts.sources) };
+      const request = { ...hintedRequest(), onAside };
+      const reload = this.#turns.run(() => this.#reload(burst.sourceIds, request, actor, signal, burst));
+      open.add(reload);
+      const end = () => open.delete(reload);
+      reload.then(end, (error) => {
+        failure = { error };
+        end();
       });
+      await Promise.race([reload, aside]);
       // What is hinted meanwhile waits in the settle window.
       await sleep(clock, minIntervalMs, signal);
     }
+    await Promise.all(open);
+    if (failure) throw failure.error;
   }
 
   /**
@@ -113,7 +127,8 @@ export class Reloader {
     return this.#full.run(nameOf(actor, asked), async (before) => {
       const { deadlineMs, store, refusals } = this.#parts;
       const request = fullRequest(actor, asked, deadlineMs, store.current !== undefined);
-      const outcome = await before;
+      // The one before may wait for programs, and needs another turn to end.
+      const outcome = before && (await this.#turns.aside(() => before));
       if (outcome && outcome.kind !== 'rejected' && (await this.#isStillNewest(request, signal))) return outcome;
       if (request.triesRefused) refusals.clear();
       return this.#reload(this.#layers.sourceIds, request, actor, signal);
@@ -139,7 +154,7 @@ export class Reloader {
   /** Reads what was hinted of these sources now, without waiting for the settle window. */
   reloadNow(sourceIds: ReadonlySet<string>, actor: Actor, signal: AbortSignal): Promise<ReloadOutcome> {
     const request = hintedRequest({ patienceMs: askedPatienceMs(this.#parts.deadlineMs) });
-    return this.#exclusive(() => this.#reload(sourceIds, request, actor, signal));
+    return this.#turns.run(() => this.#reload(sourceIds, request, actor, signal));
   }
 
   /**
@@ -151,7 +166,7 @@ export class Reloader {
     actor: Omit<Actor, 'cause'>,
     signal: AbortSignal,
   ): Promise<ReloadOutcome> {
-    return this.#exclusive(async () => {
+    return this.#turns.run(async () => {
       const { store, partsOf } = this.#parts;
       if (!store.current) throw new DaemonError('not_reachable', 'nothing is served yet');
       const { revision } = store.current;
@@ -178,7 +193,7 @@ export class Reloader {
   /** Lets the sources flow again. */
   unpin(actor: Actor, signal: AbortSignal): Promise<ReloadOutcome> {
     const request = hintedRequest({ patienceMs: askedPatienceMs(this.#parts.deadlineMs), endsPin: true });
-    return this.#exclusive(() => this.#reload(this.#layers.sourceIds, request, actor, signal));
+    return this.#turns.run(() => this.#reload(this.#layers.sourceIds, request, actor, signal));
   }
 
   /**
@@ -196,9 +211,10 @@ export class Reloader {
     const why = `${first?.name || 'a program'} (pid ${first?.pid}) rejects it: ${first?.message}`;
     // Silence says nothing about the content: it is tried again later.
     const isSilence = rejectedBy.every(({ code }) => code === 'unanswered');
-    if (isSilence) refusals.reject(bad.parts, stable.parts, why, voters);
-    else refusals.withdraw(bad.parts, stable.parts, why, voters);
-    return this.#exclusive(async () => {
+    const concerned = concernedParts(bad.parts, stable.parts, voters, this.#parts.gate.voters);
+    if (isSilence) refusals.reject(concerned, stable.parts, why, voters);
+    else refusals.withdraw(concerned, stable.parts, why, voters);
+    return this.#turns.run(async () => {
       const isOnTop = store.current!.revision !== bad.revision;
       const isRefused = refusals.heldOf(store.current!.parts).size > 0;
       if (isOnTop && !isRefused) return;
@@ -213,7 +229,8 @@ export class Reloader {
         );
         // What else the sources say was committed with it, or refused because of it, and is tried without it.
         const others = this.#layers.except(refusals.heldOf(this.#layers.partsOf(this.#layers.newest)));
-        if (this.#differ(others, this.#layers.accepted)) this.#parts.settle.addAll(this.#layers.sourceIds, 'withdrawn');
+        if (this.#layers.differ(others, this.#layers.accepted))
+          this.#parts.settle.addAll(this.#layers.sourceIds, 'withdrawn');
         return { kind: 'committed', snapshot };
       });
     });
@@ -221,7 +238,7 @@ export class Reloader {
 
   /** A program runs a revision of this epoch that is higher than any that there is: numbers begin anew. */
   outrun(revision: number): Promise<void> {
-    return this.#exclusive(async () => {
+    return this.#turns.run(async () => {
       if (revision > (this.#parts.store.current?.revision ?? 0)) this.#parts.gate.renewEpoch();
     });
   }
@@ -255,12 +272,6 @@ export class Reloader {
     return this.#layers.problems();
   }
 
-  #exclusive<T>(task: () => Promise<T>): Promise<T> {
-    const result = this.#tail.then(task);
-    this.#tail = result.catch(() => {});
-    return result;
-  }
-
   async #reload(
     sourceIds: ReadonlySet<string>,
     request: Request,
@@ -270,7 +281,7 @@ export class Reloader {
   ): Promise<ReloadOutcome> {
     const work = async () => {
       await this.#load(sourceIds, request, actor, signal);
-      return this.#commitBest(sourceIds, request, actor, signal);
+      return this.#pending.commit(sourceIds, request, actor, signal);
     };
     const looked = { sources: [...sourceIds], changedAt: burst?.firstAt };
     return this.#recorded(actor, work, (error) => this.#layers.reject(sourceIds, error), looked, burst?.reasons);
@@ -312,77 +323,6 @@ export class Reloader {
     }
     onEnd(recordReload(outcome, actor, facts), outcome);
     return outcome;
-  }
-
-  /**
-   * With everything that is pending but for what programs refused, or else with this burst alone, and with what is due to
-   * be tried again.
-   */
-  async #commitBest(
-    sourceIds: ReadonlySet<string>,
-    request: Request,
-    actor: Actor,
-    signal: AbortSignal,
-  ): Promise<ReloadOutcome> {
-    const { refusals } = this.#parts;
-    const layers = this.#layers;
-    if (request.triesRefused || layers.accepted.size === 0) return this.#commit(layers.newest, request, actor, signal);
-    const newest = layers.partsOf(layers.newest);
-    refusals.keepOnly(newest);
-    const held = refusals.heldOf(newest);
-    const all = layers.except(held);
-    try {
-      const outcome = await this.#commit(all, request, actor, signal);
-      return this.#withHeld(outcome, held, sourceIds);
-    } catch (error) {
-      const names = [...refusals.dueOf(newest), ...layers.touched(sourceIds)];
-      const alone = layers.withOnly(new Set(names.filter((name) => !held.has(name))));
-      if (!(error instanceof DaemonError) || !this.#differ(alone, all) || !this.#differ(alone, layers.accepted))
-        throw error;
-      const located = await layers.located(error);
-      const outcome = await this.#commit(alone, request, actor, signal);
-      layers.reject(layers.sourceIds, located);
-      return outcome.kind === 'committed' ? { ...outcome, refused: located } : outcome;
-    }
-  }
-
-  /** A load that has just read what programs refused before, and gave nothing else, is rejected for that. */
-  #withHeld(outcome: ReloadOutcome, held: ReadonlySet<string>, sourceIds: ReadonlySet<string>): ReloadOutcome {
-    const { refusals } = this.#parts;
-    const layers = this.#layers;
-    const touched = layers.touched(sourceIds);
-    if (![...held].some((key) => touched.has(key))) return outcome;
-    const error = refusals.refusalOf(layers.partsOf(layers.newest))!;
-    layers.reject(layers.sourceIds, error);
-    if (outcome.kind === 'committed') return { ...outcome, refused: error };
-    return outcome.kind === 'unchanged' ? { kind: 'rejected', error } : outcome;
-  }
-
-  #differ(a: ReadonlyMap<string, Layer>, b: ReadonlyMap<string, Layer>): boolean {
-    return !isSameParts(this.#layers.partsOf(a), this.#layers.partsOf(b));
-  }
-
-  async #commit(
-    layers: ReadonlyMap<string, Layer>,
-    request: Request,
-    { cause }: Actor,
-    signal: AbortSignal,
-  ): Promise<ReloadOutcome> {
-    const { gate, refusals, store } = this.#parts;
-    const parts = this.#layers.partsOf(layers);
-    try {
-      const { isHeld, ...outcome } = await gate.pass(parts, request, cause, signal);
-      if (!isHeld) {
-        this.#layers.accept(layers);
-        // What was withdrawn while this was read is in what is served, until the withdrawal has its turn.
-        if (outcome.kind === 'committed') refusals.passed(parts);
-      }
-      return outcome;
-    } catch (error) {
-      if (error instanceof DaemonError && byPrograms.has(error.code) && error.facts.refusers)
-        refusals.reject(parts, store.current?.parts ?? [], error.message, error.facts.refusers);
-      throw error;
-    }
   }
 
   #inTime(loading: Promise<void>, signal: AbortSignal): Promise<void> {

@@ -1,6 +1,9 @@
 import type { Issue } from '../../schemas/errors.ts';
+import type { JsonObject } from '../../schemas/json.ts';
 import type { Rejecting } from '../../schemas/wire.ts';
 import { DaemonError } from '../model/errors.ts';
+import type { LayerPart } from '../model/layer.ts';
+import { overlayParts, partKey, settingsByKey } from '../model/parts.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 
 /** A program that was asked and has said nothing: in time, or at all any more. */
@@ -21,8 +24,18 @@ export interface Trial {
   readonly refusers: readonly string[];
 }
 
-/** Has every program with `verify` try a candidate; none of them keeps it. `refusers`, as `view/name`, refused it before. */
-export type TryOut = (candidate: Snapshot, signal: AbortSignal, refusers: readonly string[]) => Promise<Trial>;
+/** The programs that try candidates. */
+export interface Voters {
+  /**
+   * Has every program with `verify` try a candidate, where its view shows a change; none of them keeps it. `refusers`, as
+   * `view/name`, refused it before. What a program said of the same content since `since` (monotonic clock) counts.
+   */
+  tryOut(candidate: Snapshot, signal: AbortSignal, refusers: readonly string[], since?: number): Promise<Trial>;
+  /** The names of the views whose programs {@link tryOut} would wait for. */
+  viewsAsked(candidate: Snapshot): readonly string[];
+  /** Whether a view shows any difference between two contents of a part. */
+  isShown(view: string, before: JsonObject, after: JsonObject): boolean;
+}
 
 /** Throws `subscriber_rejected` or `subscriber_silent`, naming who and why: one refuses a candidate for all. */
 export function judgeTrial({ rejectedBy, silent, refusers }: Trial): void {
@@ -42,6 +55,24 @@ export function judgeTrial({ rejectedBy, silent, refusers }: Trial): void {
     ...facts,
     issues: silent.map((who) => ({ path: '', keyword: 'verify', message: `${named(who)}: ${who.why}` })),
     refusers,
+  });
+}
+
+/**
+ * The parts as far as a refusal concerns them: those in which the views of the refusing programs (`view/name`) show nothing
+ * new are as in `base`, for a program has no say in what its view does not show.
+ */
+export function concernedParts(
+  parts: readonly LayerPart[],
+  base: readonly LayerPart[],
+  refusers: readonly string[],
+  voters: Pick<Voters, 'isShown'>,
+): readonly LayerPart[] {
+  const views = [...new Set(refusers.map((voter) => voter.slice(0, voter.indexOf('/'))))];
+  const [before, after] = [settingsByKey(base), settingsByKey(parts)];
+  return overlayParts(base, parts, (part) => {
+    const [was, is] = [before, after].map((settings) => settings.get(partKey(part)) ?? {});
+    return views.some((view) => voters.isShown(view, was!, is!));
   });
 }
 

@@ -166,10 +166,12 @@ export class Rollout implements Publisher {
     if (!baking || this.#isStopped) return;
     if (event.kind === 'joined') this.#join(session);
     if (!baking.first.has(session)) return;
+    // What is staged now may change nothing in its view, and then it has no say in it.
+    const isTrying = session.view.staged !== undefined;
     if (event.kind === 'rejected' && event.nack.revision === session.view.staged?.seen.revision)
       this.#reject(session, event.nack);
-    else if (event.kind === 'reported' && !event.recovered) this.#reject(session, { ...event, paths: [] });
-    else if (event.kind === 'left' && event.how !== 'lost') this.#leave(session);
+    else if (event.kind === 'reported' && !event.recovered && isTrying) this.#reject(session, { ...event, paths: [] });
+    else if (event.kind === 'left' && (event.how !== 'lost' || !isTrying)) this.#leave(session);
     else if (event.kind === 'left')
       this.#reject(session, { code: 'lost', paths: [], message: 'its connection was lost' });
   }
@@ -263,7 +265,8 @@ export class Rollout implements Publisher {
     const baking = this.#baking!;
     const { log, views } = this.#parts;
     if (baking.first.size === 0) views.roster.forgetMissing();
-    const unanswered = [...baking.first].filter((session) => !session.isCurrent && session.isAnswering);
+    const isOwing = (session: Session) => session.view.staged && !session.isCurrent && session.isAnswering;
+    const unanswered = [...baking.first].filter(isOwing);
     // A program that was still working on an earlier revision has the time once more.
     if (unanswered.length > 0 && !baking.isExtended) {
       baking.isExtended = true;

@@ -49,15 +49,25 @@ export class Roster {
   open(): void {
     const giveUp = () => {
       for (const voter of this.#awaited) this.#expected.delete(voter);
+      this.#awaited.clear();
       this.#returned.resolve();
       this.#save();
     };
     if (this.#awaited.size > 0) this.#parts.clock.after(returnMs, giveUp);
   }
 
-  /** Resolves when the programs with `verify` are back that were connected before the start, or did not come in time. */
-  returned(): Promise<void> {
-    if (this.#awaited.size > 0) this.#wanted.resolve();
+  /** Programs with `verify` of one of these views were connected before the start, and may still come back. */
+  isAwaiting(views: readonly string[]): boolean {
+    return [...this.#awaited].some((voter) => views.includes(voter.slice(0, voter.indexOf('/'))));
+  }
+
+  /**
+   * Resolves when the programs with `verify` are back that were connected before the start, or did not come in time; at once
+   * where none of them is of one of these views.
+   */
+  returned(views: readonly string[]): Promise<void> {
+    if (!this.isAwaiting(views)) return Promise.resolve();
+    this.#wanted.resolve();
     return this.#returned.promise;
   }
 

@@ -1,4 +1,3 @@
-import { isObject, type JsonObject } from '../../schemas/json.ts';
 import { leavesOf } from '../../schemas/patch.ts';
 import { formatPath, type Path, parsePath } from '../../schemas/paths.ts';
 import type { RotationResult } from '../../schemas/wire.ts';
@@ -12,6 +11,7 @@ import type { SnapshotStore } from '../reload/snapshot-store.ts';
 import type { GcpSource } from '../sources/gcp/gcp-source.ts';
 import type { MountedSecret } from '../sources/gcp/mounted-secret.ts';
 import type { Answers } from './rejecting.ts';
+import { replacePart } from './replace-part.ts';
 
 export interface RotationParts {
   /** `undefined` where there is no Secret Manager. */
@@ -35,6 +35,13 @@ export interface RotationRequest {
   readonly at?: string;
 }
 
+/** Where a secret is served. */
+export interface Mount {
+  readonly at: Path;
+  /** It is one text; other contents can be of any shape. */
+  readonly isText: boolean;
+}
+
 /**
  * Replaces a secret's value everywhere: adds a version, has it committed, and waits until every program has accepted
  * it. Where the schema or a program rejects it the version is disabled again, and all go back to the one before. One
@@ -52,6 +59,12 @@ export class Rotation {
     return this.#parts.source !== undefined;
   }
 
+  /** Every place where the secrets of this name are served; none where there is no such secret. */
+  mountsOf(secret: string): readonly Mount[] {
+    const { source } = this.#parts;
+    return (source?.served(secret) ?? []).map(({ options: { at, format } }) => ({ at, isText: format === 'text' }));
+  }
+
   /** Throws `usage` for a secret that is not served, `not_permitted` for one that is pinned, and what adding fails by. */
   rotate(request: RotationRequest, actor: Actor): Promise<RotationResult> {
     const rotation = this.#tail.then(() => this.#rotate(request, actor));
@@ -63,7 +76,7 @@ export class Rotation {
     const { source, log, signal, answersTo, reload } = this.#parts;
     const mounted = this.#find(name, at);
     const actor = { ...asked, reason: asked.reason ?? `rotate ${mounted.secret.id}` };
-    const bytes = at === undefined ? value : withPart(mounted, parsePath(at)!, value);
+    const bytes = at === undefined ? value : replacePart(mounted, parsePath(at)!, value);
     this.#assertFlows(mounted);
     const manager = await source!.manager();
     const version = await manager.add(mounted.secret, bytes, signal);
@@ -175,21 +188,3 @@ function shadowing(current: Snapshot | undefined, partName: string): LayerPart |
 
 const gcpPart = (current: Snapshot | undefined, partName: string) =>
   current?.parts.find(({ kind, name }) => kind === 'gcp' && name === partName);
-
-/** The content of a JSON secret with one part replaced. */
-function withPart({ bytes, options, name }: MountedSecret, path: Path, value: Buffer): Buffer {
-  const inner = path.slice(options.at.length);
-  if (inner.length === 0) return value;
-  const content: unknown = options.format === 'json' && bytes ? JSON.parse(bytes.toString()) : undefined;
-  if (!isObject(content)) {
-    const what = `${formatPath(inner)} is a part of the secret, and parts can be replaced in JSON secrets only`;
-    throw new DaemonError('usage', what, { subject: name, mend: 'give the whole content' });
-  }
-  let at: JsonObject = content;
-  for (const key of inner.slice(0, -1)) {
-    if (!isObject(at[key])) throw new DaemonError('usage', `it has no ${formatPath(inner)}`, { subject: name });
-    at = at[key];
-  }
-  (at as Record<string, unknown>)[inner.at(-1)!] = value.toString();
-  return Buffer.from(JSON.stringify(content, null, 2));
-}

@@ -147,7 +147,7 @@ export class Session {
 
   /** Wants to try candidates before they are committed. */
   get verifies(): boolean {
-    return this.isLive && this.#can.verify;
+    return this.isLive && this.#can.verify && this.view.mayVerify;
   }
 
   /** Changes wait for what it says of them. */
@@ -199,8 +199,8 @@ export class Session {
   }
 
   /** Has the program try a candidate; what it runs stays. */
-  tryOut(candidate: Edition): Promise<Verdict> {
-    return this.#trials.verdict(candidate);
+  tryOut(candidate: Edition, since: number): Promise<Verdict> {
+    return this.#trials.verdict(candidate, since);
   }
 
   /** Takes a frame whose data has passed the wire schema. What it throws, or rejects by, is a bug of ours. */

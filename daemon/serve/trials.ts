@@ -1,3 +1,4 @@
+import type { JsonObject } from '../../schemas/json.ts';
 import { compare } from '../../schemas/patch.ts';
 import type { Nack } from '../../schemas/wire.ts';
 import type { Clock } from '../ops/clock.ts';
@@ -24,6 +25,20 @@ export interface TrialsParts {
   readonly onVote: (isLost: boolean) => void;
 }
 
+/** What was said of a content. */
+interface Said {
+  readonly epoch: string;
+  readonly settings: JsonObject;
+  readonly verdict: Verdict;
+  /** On the monotonic clock. */
+  readonly at: number;
+}
+
+/** Verdicts that are remembered. */
+const maxRemembered = 4;
+/** How often a trial may begin its time anew, since a snapshot came between. */
+const maxExtensions = 2;
+
 interface Trial {
   readonly candidate: Edition;
   readonly verdict: Promise<Verdict>;
@@ -38,6 +53,7 @@ const maxMisses = 2;
 export class Trials {
   readonly #parts: TrialsParts;
   readonly #open = new Set<Trial>();
+  readonly #said: Said[] = [];
   #tail: Promise<unknown> = Promise.resolve();
   #misses = 0;
   #isOver = false;
@@ -53,13 +69,17 @@ export class Trials {
 
   /**
    * Resolves with the verdict, or that there is none within `verifyMs` of when the candidate is sent, or that the program
-   * did not come to it, since it works on a snapshot for too long.
+   * did not come to it, since it works on a snapshot for too long. What was said of the same content since `since` (on the
+   * monotonic clock) counts, and the program is not asked again.
    */
-  verdict(candidate: Edition): Promise<Verdict> {
-    const same = [...this.#open].find((trial) => isSame(trial.candidate, candidate));
+  verdict(candidate: Edition, since: number): Promise<Verdict> {
+    const same = [...this.#open].find((trial) => isSame(trial.candidate.seen, candidate.seen));
     if (same) return same.verdict;
+    const known = this.#said.find((said) => said.at >= since && isSame(said, candidate.seen));
+    if (known) return Promise.resolve(known.verdict);
     const { promise, resolve } = Promise.withResolvers<Verdict>();
     const decide = (verdict: Verdict) => {
+      if (!trial.isDecided) this.#remember(candidate, verdict);
       trial.isDecided = true;
       resolve(verdict);
     };
@@ -83,6 +103,11 @@ export class Trials {
     return true;
   }
 
+  #remember({ seen: { epoch, settings } }: Edition, verdict: Verdict): void {
+    this.#said.unshift({ epoch, settings, verdict, at: this.#parts.clock.monotonic() });
+    this.#said.splice(maxRemembered);
+  }
+
   /** The program is gone. */
   end(): void {
     this.#isOver = true;
@@ -94,10 +119,10 @@ export class Trials {
     const { verifyMs, snapshotsSent, send } = this.#parts;
     if (!(await this.#isFree(trial))) return;
     send(candidate, false);
-    for (;;) {
+    for (let extensions = 0; ; extensions++) {
       const before = snapshotsSent();
       if (await this.#isDecidedWithin(verifyMs, trial)) return;
-      if (snapshotsSent() === before) return this.#giveUp(trial);
+      if (snapshotsSent() === before || extensions >= maxExtensions) return this.#giveUp(trial);
       // A snapshot came between, which the program works on first: it has the whole time again after that.
       if (!(await this.#isFree(trial))) return;
     }
@@ -138,7 +163,9 @@ export class Trials {
   }
 }
 
-function isSame({ seen: a }: Edition, { seen: b }: Edition): boolean {
+type Content = Pick<Said, 'epoch' | 'settings'>;
+
+function isSame(a: Content, b: Content): boolean {
   if (a.epoch !== b.epoch) return false;
   const { changed, removed } = compare(a.settings, b.settings);
   return changed.length === 0 && removed.length === 0;

@@ -1,6 +1,8 @@
+import type { JsonObject } from '../../schemas/json.ts';
+import { compare } from '../../schemas/patch.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { orAborted } from '../ops/abort.ts';
-import type { Trial } from '../reload/verify-candidate.ts';
+import type { Trial, Voters } from '../reload/verify-candidate.ts';
 import { rejectingOf } from './rejecting.ts';
 import type { Roster } from './roster.ts';
 import type { Session } from './session.ts';
@@ -16,7 +18,7 @@ export interface VerificationsParts {
 const maxAbsences = 2;
 
 /** Asks the programs with `verify` about candidates. */
-export class Verifications {
+export class Verifications implements Voters {
   readonly #parts: VerificationsParts;
   /** How often a program that refused something was absent when it was to be asked again. */
   readonly #absences = new Map<string, number>();
@@ -25,22 +27,42 @@ export class Verifications {
     this.#parts = parts;
   }
 
+  viewsAsked(candidate: Snapshot): readonly string[] {
+    const { servers, roster } = this.#parts;
+    const isAsked = ({ verifies, hasVote }: Session) => verifies && hasVote;
+    const asking = servers.filter(({ view, sessions }) => roster.isAwaiting([view.name]) || sessions.some(isAsked));
+    return viewsChangedBy(asking, candidate);
+  }
+
+  isShown(name: string, before: JsonObject, after: JsonObject): boolean {
+    const server = this.#parts.servers.find(({ view }) => view.name === name);
+    if (!server) return false;
+    const { filter } = server.view;
+    return compare(filter.apply(before), filter.apply(after)).operations.length > 0;
+  }
+
   /**
    * Has every program with `verify` try a candidate, where it changes something for it. Nobody keeps it. After a start it
-   * waits for the programs that were connected before. Of `refusers`, who refused the same before, one that is absent
-   * counts as silent, the first time.
+   * waits for the programs of those views that were connected before. Of `refusers`, who refused the same before, one that
+   * is absent counts as silent, the first time.
    */
-  async run(candidate: Snapshot, signal: AbortSignal, refusers: readonly string[]): Promise<Trial> {
+  async tryOut(
+    candidate: Snapshot,
+    signal: AbortSignal,
+    refusers: readonly string[],
+    since = Number.POSITIVE_INFINITY,
+  ): Promise<Trial> {
     const { servers, roster } = this.#parts;
     // With nothing to serve meanwhile, the sockets are not open, and nobody can come back.
-    if (servers.some(({ view }) => view.current)) await orAborted(roster.returned(), signal);
+    if (servers.some(({ view }) => view.current))
+      await orAborted(roster.returned(viewsChangedBy(servers, candidate)), signal);
     const asked = servers.flatMap(({ view, sessions }) => {
       const edition = view.candidate(candidate);
       return edition ? sessions.filter(({ verifies }) => verifies).map((session) => ({ session, edition })) : [];
     });
     const trying = asked.flatMap(({ session, edition }) => {
       const hadVote = session.hasVote;
-      const verdict = session.tryOut(edition);
+      const verdict = session.tryOut(edition, since);
       // What it says later gives it its vote back.
       return hadVote ? [verdict.then((said) => ({ session, said }))] : [];
     });
@@ -90,6 +112,6 @@ export class Verifications {
 
 /** The names of the views in which a snapshot changes something. */
 export function viewsChangedBy(servers: readonly ViewServer[], snapshot: Snapshot): readonly string[] {
-  const changed = servers.filter(({ view }) => view.candidate(snapshot) !== undefined);
+  const changed = servers.filter(({ view }) => view.isChangedBy(snapshot));
   return changed.map(({ view }) => view.name);
 }

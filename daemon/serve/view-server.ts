@@ -7,6 +7,7 @@ import type { SocketFile, SocketRights } from '../ops/socket-file.ts';
 import type { Allowances } from './allowance.ts';
 import type { CheckFrame } from './check-frame.ts';
 import type { Doorkeeper } from './doorkeeper.ts';
+import { stateFor } from './for-view.ts';
 import { Intake } from './intake.ts';
 import { IpcSocket } from './ipc-socket.ts';
 import type { Answer } from './open-requests.ts';
@@ -83,7 +84,8 @@ export class ViewServer {
   }
 
   tellState(state: DaemonState): void {
-    for (const session of this.#sessions.values()) session.tellState(state);
+    const told = stateFor(this.view, state);
+    for (const session of this.#sessions.values()) session.tellState(told);
   }
 
   /** Says goodbye, lets everything be sent, and closes; whoever does not take it in time is cut. */
@@ -103,7 +105,8 @@ export class ViewServer {
     const allowance = this.#parts.allowances.of(view.name, peer);
     const line = lineTo(socket, clock, this.#parts.maxFrameBytes);
     const onCaughtUp = () => intake.wake();
-    const session = new Session({ ...this.#parts, id: randomUUID(), peer, line, allowance, onCaughtUp });
+    const state = () => stateFor(view, this.#parts.state());
+    const session = new Session({ ...this.#parts, id: randomUUID(), peer, line, allowance, onCaughtUp, state });
     const intake = this.#intakeOf(socket, session);
     this.#sessions.set(socket, session);
     doorkeeper.enter(view.name, peer);

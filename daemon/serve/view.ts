@@ -15,15 +15,19 @@ const keptEditions = 16;
  */
 export class View {
   readonly name: string;
+  /** Its programs may try candidates. */
+  readonly mayVerify: boolean;
   readonly #filter: ViewFilter;
   readonly #digester = new Digester();
   #current: Edition | undefined;
   #staged: Edition | undefined;
   /** By revision. */
   readonly #earlier = new Map<number, Edition['seen']>();
+  #sources: ReadonlySet<string> = new Set();
 
-  constructor(name: string, filter: ViewFilter) {
+  constructor(name: string, filter: ViewFilter, mayVerify = true) {
     this.name = name;
+    this.mayVerify = mayVerify;
     this.#filter = filter;
   }
 
@@ -41,9 +45,21 @@ export class View {
     return this.#staged;
   }
 
+  /** What a commit changed in this view; `undefined` where that is nothing. */
+  madeBy({ epoch, revision }: Pick<Snapshot, 'epoch' | 'revision'>): Seen | undefined {
+    const known = [this.#current?.seen, this.#staged?.seen, this.#earlier.get(revision)];
+    return known.find((seen) => seen?.revision === revision && seen.epoch === epoch);
+  }
+
+  /** Whether the view shows anything that this source gave lately. */
+  isFrom(sourceId: string): boolean {
+    return this.#filter.isAll || this.#sources.has(sourceId);
+  }
+
   /** Everybody is to run this, but for those that run what is staged, where `snapshots.staged` says what they get. */
   publish(snapshot: Snapshot, next?: Snapshot): void {
     const seen = this.#seen(snapshot);
+    this.#sources = sourcesShown(this.#filter, snapshot);
     const [was, staged] = [this.#current, this.#staged];
     if (was && was.position.epoch !== seen.epoch) this.#earlier.clear();
     this.#staged = undefined;
@@ -71,6 +87,11 @@ export class View {
   candidate(snapshot: Snapshot): Edition | undefined {
     const seen = this.#seen(snapshot);
     return this.#current && isSame(this.#current.seen, seen) ? undefined : new Edition(seen, 'candidate');
+  }
+
+  /** Whether a snapshot changes anything in this view. */
+  isChangedBy({ epoch, settings }: Pick<Snapshot, 'epoch' | 'settings'>): boolean {
+    return !this.#current || !isSame(this.#current.seen, { epoch, settings: this.#filter.apply(settings) });
   }
 
   /** An edition: as a patch for a program that holds something known, else whole. */
@@ -101,8 +122,14 @@ export class View {
   }
 }
 
+function sourcesShown(filter: ViewFilter, { parts }: Snapshot): ReadonlySet<string> {
+  if (filter.isAll) return new Set();
+  const shown = parts.filter(({ settings }) => Object.keys(filter.apply(settings)).length > 0);
+  return new Set(shown.map(({ sourceId }) => sourceId));
+}
+
 /** Decided by comparing: a digest is for those who hold nothing else. */
-function isSame(a: Seen, b: Seen): boolean {
+function isSame(a: Pick<Seen, 'epoch' | 'settings'>, b: Pick<Seen, 'epoch' | 'settings'>): boolean {
   if (a.epoch !== b.epoch) return false;
   const { changed, removed } = compare(a.settings, b.settings);
   return changed.length === 0 && removed.length === 0;

@@ -7,7 +7,6 @@ import type { Log } from '../ops/log.ts';
 import type { Options } from '../ops/options.ts';
 import { viewSocket } from '../ops/socket-paths.ts';
 import type { ViewOptions } from '../ops/view-options.ts';
-import type { Trial } from '../reload/verify-candidate.ts';
 import { Allowances } from './allowance.ts';
 import { createFrameCheck } from './check-frame.ts';
 import { Deliveries } from './deliveries.ts';
@@ -51,7 +50,8 @@ export class Views {
   readonly #parts: ViewsParts;
   readonly #deliveries: Deliveries;
   readonly roster: Roster;
-  readonly #verifications: Verifications;
+  /** The programs with `verify`. */
+  readonly verifications: Verifications;
   #isOpen = false;
 
   /** Throws `options_unusable` for accounts that are not there. */
@@ -80,16 +80,16 @@ export class Views {
       onEvent: (event: SessionEvent, session: Session) => this.#onEvent(event, session),
     };
     this.servers = options.views.map((view) => {
-      const { name, filter, mode, mayRotate } = view;
+      const { name, filter, mode, mayRotate, mayVerify } = view;
       return new ViewServer({
         ...shared,
-        view: new View(name, filter),
+        view: new View(name, filter, mayVerify),
         path: viewSocket(options, name),
         rights: { mode, gid: groupOf(view, options.file) },
         mayRotate: mayRotate && options.sources.gcp !== undefined,
       });
     });
-    this.#verifications = new Verifications({ servers: this.servers, roster: this.roster });
+    this.verifications = new Verifications({ servers: this.servers, roster: this.roster });
   }
 
   /** Programs, without those that only look on. */
@@ -142,11 +142,6 @@ export class Views {
     return { programs, isMissing: this.roster.isMissing(views) };
   }
 
-  /** Has every program with `verify` try a candidate; see {@link Verifications.run}. */
-  tryOut(candidate: Snapshot, signal: AbortSignal, refusers: readonly string[] = []): Promise<Trial> {
-    return this.#verifications.run(candidate, signal, refusers);
-  }
-
   /** Milliseconds from the commit of a revision, or from when the program joined if that was later, until now. */
   sincePublished(revision: number, { joinedAt }: Session): number {
     const now = this.#parts.clock.monotonic();
@@ -179,9 +174,9 @@ export class Views {
   #follow(event: SessionEvent, { voter, verifies }: Session): void {
     if (event.kind === 'joined') {
       this.roster.joined({ voter, verifies });
-      this.#verifications.forget(voter);
+      this.verifications.forget(voter);
     } else if (event.kind === 'left' && this.roster.left(voter, event.how === 'goodbye')) {
-      this.#verifications.forget(voter);
+      this.verifications.forget(voter);
       this.#parts.onGoodbye(voter);
     }
   }

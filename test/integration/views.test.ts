@@ -1,5 +1,8 @@
 import { expect } from 'chai';
+import type { SnapshotFrame } from '../../schemas/wire.ts';
+import { expectNoCanary } from '../support/canary.ts';
 import { hotconf } from '../support/daemon-process.ts';
+import { RawProgram } from '../support/raw-program.ts';
 import { skipBecause } from '../support/skip.ts';
 import { quietFor, until } from '../support/until.ts';
 import { useDaemon } from '../support/use-daemon.ts';
@@ -9,7 +12,7 @@ describe('views', () => {
   const views = {
     default: {},
     web: { include: ['features.**', 'llm.*'], exclude: ['llm.admin'], mayReload: false },
-    db: { mayReload: true, include: ['database'], mode: '0600' },
+    db: { include: ['database'], mode: '0600', mayReload: true },
   };
   const edit = (settings: object) => test().scratch.write('secrets/app.json', JSON.stringify(settings));
   const first = { database: { url: 'url-1' }, llm: { key: 'key-1', admin: 'admin-1' } };
@@ -63,10 +66,8 @@ describe('views', () => {
     await until('it is read', () => test().logged('config_reload_failed').length === 1);
     const { valid, issues } = await web.validate();
     expect(valid).equal(false);
-    expect(issues).deep.equal([
-      { path: 'llm.key', keyword: 'type', message: 'must be string' },
-      { path: '', keyword: 'view', message: 'and 1 more that this view does not see' },
-    ]);
+    // Not even how many problems there are outside.
+    expect(issues).deep.equal([{ path: 'llm.key', keyword: 'type', message: 'must be string' }]);
     const summary = await web.summary();
     expect(summary.configured).deep.equal({ llm: true, features: true });
     expect(summary.secretsLoaded).equal(1);
@@ -74,7 +75,47 @@ describe('views', () => {
     const db = await view('db', {});
     const answer = await db.reload();
     expect(answer).include({ outcome: 'rejected', code: 'settings_invalid' });
-    expect(answer.issues!.map(({ path }) => path)).deep.equal(['database.url', '']);
+    expect(answer.message).equal('database.url: must be string');
+    expect(answer.issues!.map(({ path }) => path)).deep.equal(['database.url']);
+    edit({ database: { url: 'url-2' }, llm: { key: 5 } });
+    const hidden = await db.validate();
+    expect(hidden.issues.map(({ keyword, message }) => [keyword, message])).deep.equal([
+      ['view', 'the new settings are not accepted, for a reason outside of this view'],
+    ]);
+  });
+
+  // Fault 62.
+  it('show nothing that is excluded in lists: in settings, patches and answers', async () => {
+    test().options.views = { web: { include: ['**'], exclude: ['extra.*.password'], mayReload: true } };
+    const hidden: string[] = [];
+    const list = (...hosts: string[]) =>
+      hosts.map((host) => {
+        hidden.push(test().canary());
+        return { host, password: hidden.at(-1) };
+      });
+    edit({ ...first, extra: list('h1') });
+    await test().start();
+    const web = await view('web');
+    const raw = new RawProgram(test().scratch.path('run/web.sock')).hello({ capabilities: ['patch'] });
+    const { nonce } = await raw.next<SnapshotFrame>('snapshot');
+    raw.send('ack', { nonce, revision: 1, applyMs: 0 });
+    const commit = async (revision: number, settings: object) => {
+      edit(settings);
+      await until('it is committed', () => test().revision === revision);
+    };
+    // Only what is hidden changes.
+    await commit(2, { ...first, extra: list('h1') });
+    expect(await web.reload()).include({ outcome: 'unchanged', revision: 1 });
+    await commit(3, { ...first, extra: list('h1', 'h2') });
+    expect(await raw.next('patch')).deep.include({
+      base: 1,
+      changed: ['extra'],
+      operations: [{ op: 'add', path: '/extra', value: [{ host: 'h1' }, { host: 'h2' }] }],
+    });
+    await until('it is there', () => web.snapshot.revision === 3);
+    expect((web.settings as unknown as { extra: object }).extra).deep.equal([{ host: 'h1' }, { host: 'h2' }]);
+    expectNoCanary('what the program got', JSON.stringify([raw.frames, web.settings]), hidden);
+    raw.socket.destroy();
   });
 
   it('let their programs do what they say, and are resumed after a restart', async () => {

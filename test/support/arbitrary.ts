@@ -17,6 +17,12 @@ const scalar = fc.oneof(
 
 /** Settings of a few keys that often meet, with every kind of value and odd key names. */
 export const settings: fc.Arbitrary<JsonObject> = fc.letrec<{ value: JsonValue; object: JsonObject }>((tie) => ({
-  value: fc.oneof({ maxDepth: 4 }, scalar, fc.array(scalar, { maxLength: 3 }), tie('object')),
+  value: fc.oneof(
+    { maxDepth: 4 },
+    scalar,
+    fc.array(scalar, { maxLength: 3 }),
+    fc.array(tie('object'), { maxLength: 2 }),
+    tie('object'),
+  ),
   object: fc.dictionary(key, tie('value'), { maxKeys: 5 }).map((object) => ({ ...object })),
 })).object;

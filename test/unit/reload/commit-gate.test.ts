@@ -28,7 +28,8 @@ describe('the gate before a commit', () => {
     name,
     settings: deepFreeze(settings),
   });
-  const pass = (parts: readonly LayerPart[], licence = plain, stop = signal) => gate.pass(parts, licence, 'file', stop);
+  const pass = async (parts: readonly LayerPart[], licence = plain, stop = signal) =>
+    (await gate.pass(parts, licence, 'file', stop))!;
   const codeOf = (passing: Promise<unknown>) =>
     passing.then(
       () => 'passed',
@@ -68,7 +69,8 @@ describe('the gate before a commit', () => {
         void published.push({ all: revision, ...(staged && { staged: staged.revision }) }),
     };
     const rules = { maxSnapshotBytes: 200, maxRemoved: 0.5 };
-    gate = new CommitGate({ store, validate, tryOut, pins, refusals, publisher, ...rules });
+    const voters = { tryOut, viewsAsked: () => ['default'], isShown: () => true };
+    gate = new CommitGate({ store, validate, voters, pins, refusals, publisher, ...rules });
     expect(await pass([one])).include({ kind: 'committed' });
   });
 

@@ -112,7 +112,8 @@ describe('the reloader', () => {
       publishToAll: () => {},
     };
     const rules = { maxSnapshotBytes: 1_000, maxRemoved: 1 };
-    const gate = new CommitGate({ store, validate, tryOut, pins, refusals, publisher, ...rules });
+    const voters = { tryOut, viewsAsked: () => ['default'], isShown: () => true };
+    const gate = new CommitGate({ store, validate, voters, pins, refusals, publisher, ...rules });
     reloader = new Reloader({
       sources: [a, b],
       freshSources: () => [a, b],

@@ -57,7 +57,7 @@ describe('the roster of expected programs', () => {
     keeper.expected = [program('default/a'), program('default/b'), program('default/plain', false)];
     const roster = new Roster({ keeper, clock });
     expect(await isOver(roster.wanted)).equal(false);
-    const returned = roster.returned();
+    const returned = roster.returned(['default']);
     expect(await isOver(roster.wanted)).equal(true);
     await clock.advance(60_000);
     roster.open();
@@ -68,7 +68,7 @@ describe('the roster of expected programs', () => {
 
     const late = new Roster({ keeper: { expected: [program('default/gone')] }, clock });
     late.open();
-    const waited = late.returned();
+    const waited = late.returned(['default']);
     await clock.advance(5_999);
     expect(await isOver(waited)).equal(false);
     await clock.advance(1);
@@ -78,7 +78,14 @@ describe('the roster of expected programs', () => {
 
   it('waits for nobody where only programs without verify were connected', async () => {
     keeper.expected = [program('default/plain', false)];
-    expect(await isOver(new Roster({ keeper, clock }).returned())).equal(true);
+    expect(await isOver(new Roster({ keeper, clock }).returned(['default']))).equal(true);
+  });
+
+  it('waits for no program of a view that is not concerned', async () => {
+    keeper.expected = [program('web/a')];
+    const roster = new Roster({ keeper, clock });
+    expect(await isOver(roster.returned(['default']))).equal(true);
+    expect(await isOver(roster.returned(['default', 'web']))).equal(false);
   });
 
   it('keeps 256 programs, and drops the longest absent first', () => {
