@@ -109,7 +109,8 @@ function placeOf(path: string, stats: Stats | undefined): readonly Place[] {
 }
 
 // proc(5): the mount point is the fifth word, its options are the sixth.
-function isOnReadOnlyMount(path: string): boolean {
+/** Nobody can write to it there. */
+export function isOnReadOnlyMount(path: string): boolean {
   const text = attempt(() => readFileSync('/proc/self/mountinfo', 'utf8')) ?? '';
   const real = attempt(() => realpathSync.native(path)) ?? path;
   let longest = '';

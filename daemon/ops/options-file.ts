@@ -7,22 +7,30 @@ import { formatPath, type Path } from '../../schemas/paths.ts';
 import { DaemonError, systemCode } from '../model/errors.ts';
 import { nearest } from '../model/nearest.ts';
 import { type Options, resolveOptions } from './options.ts';
+import { optionsExposure, requireOwnOptions } from './options-trust.ts';
 import { compileOwn, readOwnSchema } from './own-schemas.ts';
 import { describeYamlProblem } from './yaml-problems.ts';
 
-/** Where the options file is: `--config`, `HOTCONF_CONFIG`, then the usual places. Throws `options_missing`. */
+/**
+ * Where the options file is: `--config`, `HOTCONF_CONFIG`, then the usual places. Throws `options_missing`, and
+ * `options_unusable` for one that was not named and is somebody else's.
+ */
 export function findOptionsFile(given: string | undefined, env: NodeJS.ProcessEnv, cwd = process.cwd()): string {
   const named = given ?? env.HOTCONF_CONFIG;
   if (named) return resolve(cwd, named);
   const usual = ['hotconf.yaml', 'config/hotconf.yaml', '/etc/hotconf/hotconf.yaml'].map((path) => resolve(cwd, path));
   const found = usual.find((path) => existsSync(path));
+  if (found) requireOwnOptions(found);
   if (found) return found;
   throw new DaemonError('options_missing', `no options file; looked for ${usual.join(', ')}`, {
     mend: 'name one with --config',
   });
 }
 
-/** Reads, expands and checks an options file. Each problem names the file, the line, the path and the mend. */
+/**
+ * Reads, expands and checks an options file. Each problem names the file, the line, the path and the mend. One that others
+ * may write is refused outside development.
+ */
 export function loadOptions(file: string, env: NodeJS.ProcessEnv): Options {
   const lines = new LineCounter();
   const document = parseDocument(readText(file), {
@@ -42,7 +50,10 @@ export function loadOptions(file: string, env: NodeJS.ProcessEnv): Options {
     throw new DaemonError('options_invalid', `the environment has no ${name}`, { subject: file, line, mend });
   });
   check(file, document, lines);
-  return resolveOptions(file, document.toJS(), env);
+  const options = resolveOptions(file, document.toJS(), env);
+  const exposure = options.profile === 'development' ? undefined : optionsExposure(file);
+  if (!exposure) return options;
+  throw new DaemonError('options_unusable', exposure.what, { subject: file, mend: exposure.mend });
 }
 
 function readText(file: string): string {

@@ -119,6 +119,12 @@ describe('hotconf doctor', function () {
     expect((await ask(file)).bad).deep.equal(['warn daemon']);
   });
 
+  it("fails where programs of other users are let into the operators' folder", async () => {
+    const { bad, stdout } = await ask(lay({ views: { web: { mode: '0666' } } }));
+    expect(bad).deep.equal(['fail options']);
+    expect(stdout).contain('admin.socket').contain('a folder of its own');
+  });
+
   it('judges for the user of the daemon, and advises nothing that takes anything away from it', async function () {
     if (process.getuid!() !== 0) return skipBecause(this, 'only root can play several users');
     const file = lay({ admin: {}, fileModeCheck: 'strict' });
