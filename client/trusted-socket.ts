@@ -51,6 +51,16 @@ export function socketIdentity(path: string): string {
   return typeof found === 'string' ? '' : `${found.dev} ${found.ino} ${found.ctimeMs}`;
 }
 
+/** Tells a socket and the folders on the way to it from all others; folders that cannot be looked at count as one. */
+export function wayIdentity(path: string): string {
+  const steps: string[] = [];
+  for (let place = resolve(path); ; place = dirname(place)) {
+    const found = look(place);
+    steps.push(typeof found === 'string' ? found : `${found.dev}:${found.ino}`);
+    if (dirname(place) === place) return steps.join(' ');
+  }
+}
+
 /** What is at a path, or the code of why that cannot be told. */
 function look(path: string): Stats | string {
   try {

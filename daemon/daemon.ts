@@ -15,7 +15,7 @@ import type { Log } from './ops/log.ts';
 import type { Options } from './ops/options.ts';
 import type { Redaction } from './ops/redaction.ts';
 import { Rulings } from './ops/rulings.ts';
-import { prepareRuntimeFolder } from './ops/runtime-folder.ts';
+import { RuntimeFolder } from './ops/runtime-folder.ts';
 import { SnapshotKeeper } from './ops/snapshot-keeper.ts';
 import { SocketGuard } from './ops/socket-guard.ts';
 import { StateStore } from './ops/state-store.ts';
@@ -60,6 +60,7 @@ const serveKeptAfterMs = 1_000;
 export class Daemon {
   readonly reports: Reports;
   readonly #parts: DaemonParts & { readonly clock: Clock };
+  readonly #folder: RuntimeFolder;
   readonly #state: StateStore;
   readonly #keeper: SnapshotKeeper;
   readonly #sources: readonly Source[];
@@ -114,7 +115,7 @@ export class Daemon {
       preview: () => this.#reloader.loaded.look(signal),
       rotation: () => this.#rotation,
     });
-    prepareRuntimeFolder(options.runtimeDir, viewGroups(options), options.runtimeDirMode);
+    this.#folder = new RuntimeFolder(options.runtimeDir, viewGroups(options), options.runtimeDirMode);
     this.#state = StateStore.open(options.stateDir);
     const onUnsaved = (error: unknown) => {
       const reason = `the state folder cannot be written: ${(error as Error).message}`;
@@ -274,8 +275,8 @@ export class Daemon {
   }
 
   async #startAll(): Promise<Snapshot> {
-    const { clock } = this.#parts;
     this.#started.add(() => this.#state.close());
+    await this.#startPart(this.#folder);
     this.#started.add(() => this.#keeper.close());
     this.#started.add(() => this.#refusals.stop());
     for (const source of this.#sources) this.#started.add(() => source.close());
@@ -287,7 +288,7 @@ export class Daemon {
     this.#running = live;
     // What is kept waits for no source that does not answer, nor for programs, which cannot be back before.
     const { wanted } = this.#views.roster;
-    await (isKept ? Promise.race([live, wanted, sleep(clock, serveKeptAfterMs)]) : live);
+    await (isKept ? Promise.race([live, wanted, sleep(this.#parts.clock, serveKeptAfterMs)]) : live);
     this.#assertStarting();
     this.#health.setProblems(this.#reloader.problems());
     await this.#startPart(this.#views);
@@ -365,12 +366,10 @@ export class Daemon {
   }
 
   #guard(): SocketGuard {
-    const { options, clock, log } = this.#parts;
     return new SocketGuard({
+      ...this.#parts,
       files: [...this.#views.servers, this.#admin].map(({ file }) => file),
-      prepareFolder: () => prepareRuntimeFolder(options.runtimeDir, viewGroups(options), options.runtimeDirMode),
-      clock,
-      log,
+      prepareFolder: () => this.#folder.restore(),
       onProblem: (problem) => this.#health.setDegraded('sockets', problem),
     });
   }

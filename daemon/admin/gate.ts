@@ -142,6 +142,14 @@ export function tooMany(message: string, bucket: TokenBucket): Refusal {
   };
 }
 
+/** RFC 9112, section 3.2: one Host, and it says the same as the request's target, which is a path here. */
+export function malformed({ rawHeaders, url = '' }: IncomingMessage): Refusal | undefined {
+  const hosts = rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'host').length;
+  const bad = (message: string) => ({ status: 400, code: 'bad_request', message });
+  if (hosts > 1) return bad('there is more than one Host header; send one');
+  return url.startsWith('/') ? undefined : bad('the target of a request is a path here, such as /admin/summary');
+}
+
 /** A relay would have everybody come from this host. */
 function relayed({ headers }: IncomingMessage): Refusal | undefined {
   const told = ['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip', 'forwarded', 'via'];

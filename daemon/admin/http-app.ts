@@ -5,7 +5,7 @@ import { DaemonError } from '../model/errors.ts';
 import type { Operator } from '../observe/happenings.ts';
 import type { Log } from '../ops/log.ts';
 import { compileOwn } from '../ops/own-schemas.ts';
-import { type Access, type Gate, type Refusal, Refused } from './gate.ts';
+import { type Access, type Gate, malformed, type Refusal, Refused } from './gate.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -65,7 +65,10 @@ export function createHttpApp(parts: HttpAppParts): FastifyInstance {
   app.decorateRequest('operator', undefined);
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(headers);
-    const { operator, refusal } = gate.admit(request.raw, request.routeOptions.config.access ?? 'viewer');
+    const bad = malformed(request.raw);
+    const { operator, refusal } = bad
+      ? { refusal: bad, operator: undefined }
+      : gate.admit(request.raw, request.routeOptions.config.access ?? 'viewer');
     request.operator = operator;
     if (!refusal) return;
     onRefused(refusal, routeOf(request), operator);

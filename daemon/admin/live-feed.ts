@@ -10,6 +10,8 @@ export interface LiveFeedParts {
 }
 
 const maxReaders = 16;
+/** One token leaves a place for another. */
+const maxReadersOfOne = maxReaders - 1;
 /** What a reader may leave unread before it is cut off. */
 const maxUnreadBytes = 256 * 1024;
 const beatMs = 15_000;
@@ -22,7 +24,8 @@ const sessionsMs = 250;
  */
 export class LiveFeed {
   readonly #parts: LiveFeedParts;
-  readonly #readers = new Set<Readable>();
+  /** Each with the name of who reads. */
+  readonly #readers = new Map<Readable, string>();
   #stopBeat = () => {};
   #isSessionsDue = false;
 
@@ -30,18 +33,19 @@ export class LiveFeed {
     this.#parts = parts;
   }
 
-  /** Throws {@link Refused} when too many read already. */
-  open(): Readable {
-    if (this.#readers.size >= maxReaders)
+  /** For an operator of this name. Throws {@link Refused} when too many read already, in all or of that name. */
+  open(name: string): Readable {
+    const ofOne = [...this.#readers.values()].filter((other) => other === name).length;
+    if (ofOne >= maxReadersOfOne || this.#readers.size >= maxReaders)
       throw new Refused({
         status: 429,
         code: 'rate_limited',
-        message: `${maxReaders} readers follow already; close one`,
+        message: `${ofOne >= maxReadersOfOne ? `${ofOne} readers of ${name}` : `${maxReaders} readers`} follow already; close one`,
         headers: { 'retry-after': '5' },
       });
     const reader = new Readable({ read: () => {} });
     reader.once('close', () => this.#readers.delete(reader));
-    this.#readers.add(reader);
+    this.#readers.set(reader, name);
     if (this.#readers.size === 1) this.#beat();
     reader.push(': hotconf\n\n');
     return reader;
@@ -60,7 +64,7 @@ export class LiveFeed {
 
   close(): void {
     this.#stopBeat();
-    for (const reader of this.#readers) reader.push(null);
+    for (const reader of this.#readers.keys()) reader.push(null);
   }
 
   #noteSessions(): void {
@@ -77,7 +81,7 @@ export class LiveFeed {
   }
 
   #push(text: string): void {
-    for (const reader of this.#readers) {
+    for (const reader of this.#readers.keys()) {
       if (reader.readableLength > maxUnreadBytes) reader.destroy();
       else reader.push(text);
     }

@@ -31,8 +31,8 @@ export function readRoutes(app: FastifyInstance, { reports, meters, feed }: Read
   app.get<{ Querystring: { path: string } }>('/admin/explain', { schema: { querystring: pathQuery } }, ({ query }) =>
     reports.explain(query.path),
   );
-  app.get('/admin/events', { exposeHeadRoute: false }, (_request, reply) => {
-    const stream = feed.open();
+  app.get('/admin/events', { exposeHeadRoute: false }, ({ operator }, reply) => {
+    const stream = feed.open(operator!.name);
     // Behind a buffering relay an event would come late, and none is allowed anyway.
     return reply.header('content-type', 'text/event-stream; charset=utf-8').send(stream);
   });

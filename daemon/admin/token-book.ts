@@ -21,7 +21,10 @@ interface TokenFile {
   problem: DaemonError | undefined;
 }
 
-const fewestCharacters = 20;
+/** What guessing must take where the number of guesses is the only limit. */
+const fewestBits = 128;
+/** A random token of that strength has more; one that has fewer was not made at random. */
+const fewestDistinct = 8;
 const mostBytes = 16 * 1024;
 
 /**
@@ -108,10 +111,23 @@ function readTokens({ file, name, role }: TokenOptions, reader: Account): readon
   for (const { line, number } of tokens) {
     // RFC 6750, section 2.1: b64token.
     if (!/^[A-Za-z0-9\-._~+/]+=*$/.test(line)) throw refuse(`line ${number} has characters that no token has`);
-    if (line.length < fewestCharacters)
-      throw refuse(`the token in line ${number} is shorter than ${fewestCharacters} characters`);
+    if (bitsOf(line) < fewestBits)
+      throw refuse(`the token in line ${number} is too short or too regular for ${fewestBits} random bits`);
   }
   return tokens.map(({ line }) => ({ name, role, digest: digestOf(line) }));
+}
+
+/** What a token of its length and kinds of characters holds if it is random; 0 for one that is not. */
+function bitsOf(token: string): number {
+  if (new Set(token).size < fewestDistinct) return 0;
+  const kinds: readonly (readonly [RegExp, number])[] = [
+    [/^\d+$/, 10],
+    [/^[\da-f-]+$/i, 16],
+    [/^[\da-z]+$|^[\dA-Z]+$/, 36],
+    [/^[\da-zA-Z]+$/, 62],
+  ];
+  const letters = kinds.find(([pattern]) => pattern.test(token))?.[1] ?? 64;
+  return token.length * Math.log2(letters);
 }
 
 // All of one length, and compared in one time.

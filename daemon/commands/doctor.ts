@@ -1,4 +1,5 @@
 import type { Reports } from '../admin/reports.ts';
+import { checkAlerts } from '../checkup/check-alerts.ts';
 import { checkFolders } from '../checkup/check-folders.ts';
 import { checkMachine } from '../checkup/check-machine.ts';
 import { tryOutSettings } from '../checkup/check-settings.ts';
@@ -9,6 +10,7 @@ import { plainText } from '../model/plain-text.ts';
 import { type Account, accountName } from '../ops/accounts.ts';
 import type { Options } from '../ops/options.ts';
 import { findOptionsFile, loadOptions } from '../ops/options-file.ts';
+import { optionsExposure } from '../ops/options-trust.ts';
 import { askDaemon } from './admin-client.ts';
 import { type Io, printJson, printLines, type SharedOptions } from './io.ts';
 
@@ -33,13 +35,21 @@ async function examine(shared: SharedOptions, io: Io): Promise<Finding[]> {
   const user = daemonUser(options);
   return [
     ok('options', `${options.file}, ${options.environment}, hot reload ${options.hotReload ? 'on' : 'off'}`),
+    ...checkOptionsFile(options),
     ...checkMachine(options),
     ok('user', judgedFor(user)),
     ...checkFolders(options, io.env, user),
+    ...checkAlerts(options),
     ...(await checkSettings(options, io)),
     ...(gcp ? await (await import('../checkup/check-google.ts')).checkGoogle(gcp) : []),
     ...(await checkDaemon(shared, io)),
   ];
+}
+
+/** In development; elsewhere it is not even read. */
+function checkOptionsFile({ file }: Options): Finding[] {
+  const exposure = optionsExposure(file);
+  return exposure ? [warn('options file', `${file} ${exposure.what}`, exposure.mend)] : [];
 }
 
 /** Whoever looks may be somebody else, and what is right for one is wrong for the other. */

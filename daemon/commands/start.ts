@@ -3,6 +3,8 @@ import { systemClock } from '../ops/clock.ts';
 import { createLog } from '../ops/log.ts';
 import type { Options } from '../ops/options.ts';
 import { findOptionsFile, loadOptions } from '../ops/options-file.ts';
+import { optionsExposure } from '../ops/options-trust.ts';
+import { closeProcessDoors } from '../ops/process-doors.ts';
 import { Redaction } from '../ops/redaction.ts';
 import { adminSocket, viewSocket } from '../ops/socket-paths.ts';
 import type { Io, SharedOptions } from './io.ts';
@@ -24,6 +26,7 @@ export async function start(shared: SharedOptions, io: Io): Promise<number> {
 
 async function run(shared: SharedOptions, io: Io): Promise<number> {
   const options = loadOptions(findOptionsFile(shared.config, io.env), io.env);
+  closeProcessDoors(options.profile, io.env);
   const format = options.log.format === 'auto' ? (io.stdout.isTTY ? 'text' : 'json') : options.log.format;
   const redaction = new Redaction();
   const { log, close } = createLog({
@@ -33,6 +36,8 @@ async function run(shared: SharedOptions, io: Io): Promise<number> {
     clock: systemClock,
     stream: io.stdout,
   });
+  const exposure = optionsExposure(options.file);
+  if (exposure) log('warn', 'options_file_exposed', `${options.file}: ${exposure.what} (${exposure.mend})`, {});
   process.title = 'hotconf';
   // A terminal that has hung up takes nothing any more.
   io.stderr.on('error', () => {});

@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { relative, resolve } from 'node:path';
 import { DaemonError } from '../model/errors.ts';
 import type { ReadDuration } from './durations.ts';
 import { type Endpoint, endpoint } from './gcp-options.ts';
@@ -54,13 +54,16 @@ export function adminOptions(admin: Document = {}, folder: string, file: string,
 }
 
 /**
- * Programs of other users must not be let into the folder that the operator's socket lies in. Throws `options_unusable`.
+ * Programs of other users must not be let into the folder that the operator's socket lies in, nor into one above it: pods
+ * mount that one whole. Throws `options_unusable`.
  */
-export function requireOwnFolder({ admin = {}, views = {} }: Document, subject: string): void {
+export function requireOwnFolder({ admin = {}, views = {} }: Document, runtimeDir: string, subject: string): void {
   const shared = Object.entries<Document>(views).find(
-    ([, { mode = '0660', group, allow }]) => group !== undefined || allow !== undefined || mode === '0666',
+    ([, { mode = '0660', group, allow }]) =>
+      group !== undefined || allow !== undefined || (Number.parseInt(mode, 8) & 0o007) !== 0,
   );
-  if (!shared || admin.socket?.startsWith('/')) return;
+  const isApart = relative(runtimeDir, resolve(runtimeDir, admin.socket ?? 'admin.sock')).startsWith('../');
+  if (!shared || isApart) return;
   const what = `views.${shared[0]} lets programs of other users into the folder of the operator's socket`;
   const mend = 'set admin.socket to an absolute path in a folder of its own, such as /run/hotconf-admin/admin.sock';
   throw new DaemonError('options_unusable', what, { subject, path: 'admin.socket', mend });

@@ -69,6 +69,15 @@ export function mayWrite({ uid, gid, mode }: Place['stats'], { uid: own, gids }:
   return (mode & (gids.includes(gid) ? 0o020 : 0o002)) !== 0;
 }
 
+/** Which others can put another file in place of one in a folder; `undefined` where nobody else can. */
+export function writers({ stats: { gid, mode } }: Place, { gids }: Account): string | undefined {
+  // Where it is set, nobody can take or rename what is not theirs.
+  if ((mode & sticky) !== 0) return undefined;
+  if ((mode & 0o002) !== 0) return 'which everybody may write to';
+  const isOwnGroup = gid === 0 || gids.includes(gid);
+  return (mode & 0o020) !== 0 && !isOwnGroup ? `which the group ${gid} may write to` : undefined;
+}
+
 function exposed(file: Place, folders: readonly Place[], { reader, groups }: AccessRules) {
   const { path, stats } = file;
   const name = () => accountName(reader.uid);
@@ -80,8 +89,8 @@ function exposed(file: Place, folders: readonly Place[], { reader, groups }: Acc
     const what = `lies in ${foreign.path}, which belongs to uid ${foreign.stats.uid}, neither root nor ${name()}`;
     return { what, mend: `keep it elsewhere, or chown root ${foreign.path}` };
   }
-  const open = folders.find(({ stats: { mode } }) => (mode & 0o002) !== 0 && (mode & sticky) === 0);
-  if (open) return { what: `lies in ${open.path}, which everybody may write to`, mend: `chmod o-w ${open.path}` };
+  const open = folders.find((folder) => writers(folder, reader) !== undefined);
+  if (open) return { what: `lies in ${open.path}, ${writers(open, reader)}`, mend: `chmod go-w ${open.path}` };
   const isReachable = folders.every(({ stats: { mode } }) => (mode & 0o001) !== 0);
   if ((stats.mode & 0o006) !== 0 && isReachable) return { what: 'can be read or written by everybody', mend: close() };
   const isOwnGroup = stats.gid === 0 || reader.gids.includes(stats.gid);
@@ -100,7 +109,8 @@ function placeOf(path: string, stats: Stats | undefined): readonly Place[] {
 }
 
 // proc(5): the mount point is the fifth word, its options are the sixth.
-function isOnReadOnlyMount(path: string): boolean {
+/** Nobody can write to it there. */
+export function isOnReadOnlyMount(path: string): boolean {
   const text = attempt(() => readFileSync('/proc/self/mountinfo', 'utf8')) ?? '';
   const real = attempt(() => realpathSync.native(path)) ?? path;
   let longest = '';

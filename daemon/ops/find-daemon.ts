@@ -74,7 +74,7 @@ function isBelieved(place: string, env: NodeJS.ProcessEnv): boolean {
   const folder = found(dirname(place));
   if (typeof socket !== 'object' || typeof folder !== 'object') return false;
   const believed = new Set([0, process.getuid?.(), Number(env.HOTCONF_DAEMON_UID || Number.NaN)]);
-  if (believed.has(socket.uid) && believed.has(folder.uid)) return true;
+  if (believed.has(socket.uid) && isWay(dirname(place), (uid) => believed.has(uid))) return true;
   return socket.uid === folder.uid && isGivenByRoot(dirname(place));
 }
 
@@ -84,6 +84,18 @@ function isGivenByRoot(folder: string): boolean {
     const stats = found(above);
     if (typeof stats !== 'object' || stats.uid !== 0 || (stats.mode & 0o022) !== 0) return false;
     if (dirname(above) === above) return true;
+  }
+}
+
+/** A folder and all above it are of those who are believed, and nobody else can put another one there. */
+function isWay(first: string, isBelievedUid: (uid: number | undefined) => boolean): boolean {
+  for (let folder = first; ; folder = dirname(folder)) {
+    const stats = found(folder);
+    if (typeof stats === 'object') {
+      const isOpen = !stats.isSymbolicLink() && (stats.mode & 0o002) !== 0 && (stats.mode & 0o1000) === 0;
+      if (!isBelievedUid(stats.uid) || isOpen) return false;
+    }
+    if (dirname(folder) === folder) return true;
   }
 }
 

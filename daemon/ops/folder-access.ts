@@ -1,14 +1,12 @@
 import { lstatSync } from 'node:fs';
 import { type Account, accountName, chownTo } from './accounts.ts';
-import { foldersAboveSync } from './file-access.ts';
+import { foldersAboveSync, writers } from './file-access.ts';
 
 /** Why a folder is not to be trusted with sockets or state, and what ends that. */
 export interface FolderProblem {
   readonly what: string;
   readonly mend: string;
 }
-
-const sticky = 0o1000;
 
 /**
  * A folder of ours is a real one, belongs to its user or to root, and nobody else can write to it or put another one in
@@ -23,6 +21,12 @@ export function folderProblem(folder: string, user: Account): FolderProblem | un
   if (!isTrusted(stats.uid))
     return { what: `belongs to uid ${stats.uid}, neither root nor ${name}`, mend: chownTo(user.uid, folder) };
   if ((stats.mode & 0o022) !== 0) return { what: 'can be written by others', mend: `chmod go-w ${folder}` };
-  const open = foldersAboveSync(folder).find(({ stats: { mode } }) => (mode & 0o002) !== 0 && (mode & sticky) === 0);
-  return open && { what: `lies in ${open.path}, which everybody may write to`, mend: `chmod o-w ${open.path}` };
+  const above = foldersAboveSync(folder);
+  const foreign = above.find(({ stats: { uid } }) => !isTrusted(uid));
+  if (foreign) {
+    const what = `lies in ${foreign.path}, which belongs to uid ${foreign.stats.uid}, neither root nor ${name}`;
+    return { what, mend: `choose a folder elsewhere, or chown root ${foreign.path}` };
+  }
+  const open = above.find((place) => writers(place, user) !== undefined);
+  return open && { what: `lies in ${open.path}, ${writers(open, user)}`, mend: `chmod go-w ${open.path}` };
 }

@@ -14,12 +14,16 @@ export interface LastKnownGoodParts {
   readonly keys: KeyRing;
   /** The state folder's epoch: a file of another host, or of another life of this one, is refused. */
   readonly owner: string;
+  /** The epoch that was lost with a damaged database: its newest file is served until one of this epoch is written. */
+  readonly formerOwner?: string | undefined;
   /** Where the highest generation is remembered, so that an older copy that was put back is noticed. */
   readonly counter: { generation: number };
   readonly keep: number;
   readonly clock: Clock;
   /** Why the last snapshot is not on disk; `undefined` when it is. */
   readonly onProblem: (problem: string | undefined) => void;
+  /** The first file of this owner is written. */
+  readonly onOwned?: () => void;
   /** Files of another host or state folder were there. They are put aside and never served. */
   readonly onForeign: (error: DaemonError) => void;
 }
@@ -31,6 +35,8 @@ interface Waiting {
 }
 
 const retryDelayMs = 5_000;
+/** Nobody is to remove what may be all that is left. */
+const notServed = 'it is not served; keep it and see what happened to it, or start with the sources';
 
 /**
  * The snapshots that were good, encrypted, a file each: for a start while sources are away, and for going back. Each that
@@ -47,7 +53,7 @@ export class LastKnownGood {
   /** Throws `cannot_create`. */
   constructor(parts: LastKnownGoodParts) {
     this.#parts = parts;
-    this.#files = new SealedFiles(parts.folder, parts.owner, parts.keys);
+    this.#files = new SealedFiles(parts.folder, parts.owner, parts.keys, parts.formerOwner);
     const [foreign] = this.#files.putForeignAside();
     if (foreign) parts.onForeign(this.#refused(foreign, 'is of another host or state folder', 'it was put aside'));
   }
@@ -59,13 +65,13 @@ export class LastKnownGood {
 
   /** The newest snapshot; `undefined` when there is none. Throws `last_known_good_refused`. */
   newest(): KeptSnapshot | undefined {
-    const [file] = this.#files.list();
+    const [file] = [...this.#files.list(), ...this.#files.listFormer()];
     if (!file) return undefined;
     const { label, kept, isNewestKey } = this.#read(file);
     const { generation } = this.#parts.counter;
     if (label.generation < generation) {
       const what = `is an older copy: generation ${label.generation}, and ${generation} was written`;
-      throw this.#refused(file.name, what, 'it is not served; remove it if you know why it is there');
+      throw this.#refused(file.name, what, 'it is not served; put back what is newer, or start with the sources');
     }
     if (!isNewestKey) this.#renew();
     return kept;
@@ -136,12 +142,18 @@ export class LastKnownGood {
     const { counter, keep } = this.#parts;
     await this.#files.write(Buffer.from(JSON.stringify(kept)), generation, kept.revision);
     if (generation > counter.generation) counter.generation = generation;
+    this.#files.retireFormer();
+    this.#parts.onOwned?.();
     await this.#files.prune(keep);
   }
 
   /** Above every file that is there, so that what is written last is the newest, whatever was put into the folder. */
   get #nextGeneration(): number {
-    return Math.max(this.#parts.counter.generation, this.#files.list()[0]?.generation ?? 0) + 1;
+    return Math.max(this.#parts.counter.generation, this.#newestGeneration) + 1;
+  }
+
+  get #newestGeneration(): number {
+    return Math.max(0, ...[...this.#files.list(), ...this.#files.listFormer()].map(({ generation }) => generation));
   }
 
   #read(file: SealedFile): { label: SealLabel; kept: KeptSnapshot; isNewestKey: boolean } {
@@ -153,13 +165,13 @@ export class LastKnownGood {
       throw this.#refused(name, `cannot be read: ${systemCode(error)}`, 'make it readable for the daemon');
     }
     if (opened.kind === 'refused') {
-      if (opened.why !== 'another key') throw this.#refused(name, `is ${opened.why}`, 'it is not served; remove it');
+      if (opened.why !== 'another key') throw this.#refused(name, `is ${opened.why}`, notServed);
       const fix = 'put the key that it was written with below the new one';
       throw this.#refused(name, 'was written with another key', fix);
     }
     const { label, text, isNewestKey } = opened;
     if (label.generation !== file.generation)
-      throw this.#refused(name, `is revision ${label.revision} under another name`, 'remove it');
+      throw this.#refused(name, `is revision ${label.revision} under another name`, notServed);
     return { label, kept: JSON.parse(text.toString()), isNewestKey };
   }
 

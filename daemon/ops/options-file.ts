@@ -7,15 +7,20 @@ import { formatPath, type Path } from '../../schemas/paths.ts';
 import { DaemonError, systemCode } from '../model/errors.ts';
 import { nearest } from '../model/nearest.ts';
 import { type Options, resolveOptions } from './options.ts';
+import { optionsExposure, requireOwnOptions } from './options-trust.ts';
 import { compileOwn, readOwnSchema } from './own-schemas.ts';
 import { describeYamlProblem } from './yaml-problems.ts';
 
-/** Where the options file is: `--config`, `HOTCONF_CONFIG`, then the usual places. Throws `options_missing`. */
+/**
+ * Where the options file is: `--config`, `HOTCONF_CONFIG`, then the usual places. Throws `options_missing`, and
+ * `options_unusable` for one that was not named and is somebody else's.
+ */
 export function findOptionsFile(given: string | undefined, env: NodeJS.ProcessEnv, cwd = process.cwd()): string {
   const named = given ?? env.HOTCONF_CONFIG;
   if (named) return resolve(cwd, named);
   const usual = ['hotconf.yaml', 'config/hotconf.yaml', '/etc/hotconf/hotconf.yaml'].map((path) => resolve(cwd, path));
   const found = usual.find((path) => existsSync(path));
+  if (found) requireOwnOptions(found);
   if (found) return found;
   throw new DaemonError('options_missing', `no options file; looked for ${usual.join(', ')}`, {
     mend: 'name one with --config',
@@ -27,7 +32,10 @@ export function createOptionsCheck(): ValidateFunction {
   return compileOwn(readOwnSchema('options'));
 }
 
-/** Reads, expands and checks an options file. Each problem names the file, the line, the path and the mend. */
+/**
+ * Reads, expands and checks an options file. Each problem names the file, the line, the path and the mend. One that others
+ * may write is refused outside development.
+ */
 export function loadOptions(file: string, env: NodeJS.ProcessEnv, validate = createOptionsCheck()): Options {
   const lines = new LineCounter();
   const document = parseDocument(readText(file), {
@@ -48,7 +56,10 @@ export function loadOptions(file: string, env: NodeJS.ProcessEnv, validate = cre
   });
   const content = contentOf(document, file);
   if (!validate(content)) throw invalid(file, document, lines, validate);
-  return resolveOptions(file, content, env);
+  const options = resolveOptions(file, content, env);
+  const exposure = options.profile === 'development' ? undefined : optionsExposure(file);
+  if (!exposure) return options;
+  throw new DaemonError('options_unusable', exposure.what, { subject: file, mend: exposure.mend });
 }
 
 function contentOf(document: Document, file: string): unknown {

@@ -99,7 +99,8 @@ export function resolveOptions(file: string, document: Document, env: NodeJS.Pro
     alerts,
   } = document;
   const ms = durationsOf(file);
-  requireOwnFolder(document, file);
+  const runtimeDir = document.runtimeDir ? inFolder(document.runtimeDir) : defaultRuntimeFolder(placeOf(env));
+  requireOwnFolder(document, runtimeDir, file);
   const defaults = listed(sources.defaults).map((path) => ({ path, secret: false }));
   return {
     file,
@@ -124,7 +125,7 @@ export function resolveOptions(file: string, document: Document, env: NodeJS.Pro
       rescanMs: ms('reload.rescan', reload.rescan ?? '5s', { least: '1s', most: '24h' }),
       maxRemoved: Number.parseInt(reload.maxRemoved ?? '50%', 10) / 100,
     },
-    runtimeDir: document.runtimeDir ? inFolder(document.runtimeDir) : defaultRuntimeFolder(placeOf(env)),
+    runtimeDir,
     isRuntimeDirGiven: document.runtimeDir !== undefined,
     runtimeDirMode: document.runtimeDir || env.RUNTIME_DIRECTORY || !process.getuid?.() ? 0o750 : 0o700,
     stateDir: document.stateDir ? inFolder(document.stateDir) : defaultStateFolder(env),

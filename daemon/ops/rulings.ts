@@ -28,6 +28,16 @@ export class Rulings {
     this.#expected = parts.state.expected;
     this.#staged = parts.state.staged;
     this.#show();
+    this.#reportDamage();
+  }
+
+  /** Pin, refusals and history are gone with a damaged database. */
+  #reportDamage(): void {
+    const { state, health, log } = this.#parts;
+    if (!state.damaged) return;
+    const message = `the database of the state was damaged: a new epoch begins, without the pin and the history (kept as ${state.damaged})`;
+    log('error', 'state_damaged', message, { file: state.damaged });
+    health.setDegraded('state_damaged', message);
   }
 
   get pin(): Pin | undefined {

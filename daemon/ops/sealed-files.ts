@@ -21,12 +21,17 @@ const namePattern = /^(\d{1,15})\.sealed$/;
 export class SealedFiles {
   readonly folder: string;
   readonly #owner: string;
+  #former: string | undefined;
   readonly #keys: KeyRing;
 
-  /** Makes the folder and removes what a crash left half-written. Throws `cannot_create`. */
-  constructor(folder: string, owner: string, keys: KeyRing) {
+  /**
+   * Makes the folder and removes what a crash left half-written. `former`: the owner before this one, whose files stay until
+   * {@link retireFormer}. Throws `cannot_create`.
+   */
+  constructor(folder: string, owner: string, keys: KeyRing, former?: string) {
     this.folder = folder;
     this.#owner = owner;
+    this.#former = former;
     this.#keys = keys;
     try {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -42,9 +47,23 @@ export class SealedFiles {
     return this.#all().filter(({ label }) => label === undefined || label.owner === this.#owner);
   }
 
+  /** The files of the former owner, the highest generation first. */
+  listFormer(): readonly SealedFile[] {
+    return this.#all().filter(({ label }) => label !== undefined && label.owner === this.#former);
+  }
+
+  /** From now on they are foreign. */
+  retireFormer(): void {
+    if (this.#former === undefined) return;
+    this.#former = undefined;
+    this.putForeignAside();
+  }
+
   /** Renames the files of other owners to `<name>.foreign`, and returns their former names. */
   putForeignAside(): readonly string[] {
-    const foreign = this.#all().filter(({ label }) => label && label.owner !== this.#owner);
+    const isForeign = ({ label }: SealedFile) =>
+      label !== undefined && label.owner !== this.#owner && label.owner !== this.#former;
+    const foreign = this.#all().filter(isForeign);
     for (const { name } of foreign) {
       try {
         renameSync(join(this.folder, name), join(this.folder, `${name}.foreign`));
@@ -65,6 +84,7 @@ export class SealedFiles {
     const sealed = seal(text, { owner: this.#owner, generation, revision }, this.#keys);
     const temporary = join(this.folder, `${generation}.tmp`);
     try {
+      await rm(temporary, { force: true });
       await writeThrough(temporary, sealed);
       await rename(temporary, join(this.folder, `${generation}.sealed`));
     } catch (error) {
@@ -107,7 +127,7 @@ function readLabel(path: string): SealLabel | undefined {
 }
 
 async function writeThrough(path: string, content: Buffer): Promise<void> {
-  const file = await open(path, 'w', 0o600);
+  const file = await open(path, 'wx', 0o600);
   try {
     await file.writeFile(content);
     await file.sync();

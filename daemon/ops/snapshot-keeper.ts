@@ -1,8 +1,9 @@
 import { join } from 'node:path';
-import { DaemonError } from '../model/errors.ts';
+import { DaemonError, systemCode } from '../model/errors.ts';
 import type { LayerPart } from '../model/layer.ts';
 import type { KeptSnapshot, Snapshot } from '../model/snapshot.ts';
 import type { Clock } from './clock.ts';
+import { EpochSeal } from './epoch-seal.ts';
 import { findKeyFile, readKeyRing } from './key-ring.ts';
 import { LastKnownGood } from './last-known-good.ts';
 import type { Log } from './log.ts';
@@ -90,6 +91,17 @@ export class SnapshotKeeper {
     else this.#parts.onProblem(error.message);
   }
 
+  /** What is on disk is of this epoch: nothing of the one before is needed any more. */
+  #settle(epochs: EpochSeal): void {
+    const { state, onProblem } = this.#parts;
+    try {
+      epochs.write(state.epoch);
+      if (state.isRecovering) state.isRecovering = false;
+    } catch (error) {
+      onProblem(`the epoch cannot be kept beside the last known good: ${systemCode(error) ?? 'unknown error'}`);
+    }
+  }
+
   #open(): LastKnownGood | undefined {
     const { options, env, state, clock, log, onProblem } = this.#parts;
     const { keyFile, keep } = options.lastKnownGood;
@@ -101,15 +113,21 @@ export class SnapshotKeeper {
       return undefined;
     }
     const folder = join(options.stateDir, 'last-known-good');
-    return new LastKnownGood({
+    const keys = readKeyRing(file);
+    const epochs = new EpochSeal(options.stateDir, keys);
+    const disk = new LastKnownGood({
       folder,
-      keys: readKeyRing(file),
+      keys,
       owner: state.epoch,
+      ...(state.isRecovering && { formerOwner: epochs.read() }),
       counter: state,
       keep,
       clock,
       onProblem,
+      onOwned: () => this.#settle(epochs),
       onForeign: (error) => this.refuse(error),
     });
+    if (!state.isRecovering) this.#settle(epochs);
+    return disk;
   }
 }

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, lstatSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { maxSocketPathBytes } from '../../schemas/runtime-folder.ts';
@@ -44,6 +44,7 @@ export class SocketFile implements Disposable {
     }
     const temporary = temporaryPath(this.path);
     rmSync(temporary, { force: true });
+    await sweep(this.path);
     const umask = process.umask(0o177);
     let server: Server;
     try {
@@ -82,6 +83,16 @@ export function requireShortPath(path: string): void {
   if (bytes <= maxSocketPathBytes) return;
   const what = `the socket's path needs ${bytes} bytes and Unix sockets have ${maxSocketPathBytes}`;
   throw new DaemonError('socket_path_too_long', what, { subject: path, mend: 'set runtimeDir to a shorter path' });
+}
+
+/** What daemons that were killed have left of sockets half made. */
+async function sweep(path: string): Promise<void> {
+  const begin = `.${basename(path)}.`;
+  const isLeft = (name: string) => name.startsWith(begin) && /^\d+$/.test(name.slice(begin.length));
+  for (const name of readdirSync(dirname(path)).filter(isLeft)) {
+    const left = join(dirname(path), name);
+    if (!(await isListened(left))) rmSync(left, { force: true });
+  }
 }
 
 function temporaryPath(path: string): string {

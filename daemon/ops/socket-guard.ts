@@ -4,7 +4,7 @@ import type { SocketFile } from './socket-file.ts';
 
 export interface SocketGuardParts {
   readonly files: readonly SocketFile[];
-  /** Sees to it that the folder of the sockets is there. */
+  /** Sees to it that the folder of the sockets is there and is still to be trusted. Throws why it is not. */
   readonly prepareFolder: () => void;
   readonly clock: Clock;
   readonly log: Log;
@@ -15,8 +15,8 @@ export interface SocketGuardParts {
 const everyMs = 5_000;
 
 /**
- * Checks every 5 s that the sockets are still in their place, and publishes again what was deleted or replaced. Whatever
- * fails is reported and tried again; it never ends the daemon.
+ * Checks every 5 s that the sockets are still in their place, in a folder that is still to be trusted, and publishes again what
+ * was deleted or replaced. Whatever fails is reported and tried again; it never ends the daemon.
  */
 export class SocketGuard {
   readonly #parts: SocketGuardParts;
@@ -50,25 +50,28 @@ export class SocketGuard {
   async #putBackLost(): Promise<void> {
     const { files, log, onProblem } = this.#parts;
     const problems: string[] = [];
-    for (const file of files.filter(({ isLost }) => isLost)) {
-      const problem = await this.#putBack(file);
-      if (problem) problems.push(problem);
-      else log('error', 'socket_restored', `${file.path} was deleted or replaced; it is published again`, {});
-    }
+    const lost = files.filter(({ isLost }) => isLost);
+    const folder = await reasonOf(this.#parts.prepareFolder);
+    if (folder) problems.push(folder);
+    else
+      for (const file of lost) {
+        const problem = await reasonOf(() => file.publish());
+        if (problem) problems.push(problem);
+        else log('error', 'socket_restored', `${file.path} was deleted or replaced; it is published again`, {});
+      }
     const problem = problems.length > 0 ? problems.join('; ') : undefined;
-    if (problem && problem !== this.#told)
-      log('error', 'socket_lost', `a socket was deleted or replaced, and cannot be put back: ${problem}`, {});
+    const what = lost.length > 0 ? 'a socket is lost and cannot be put back' : 'the folder of the sockets is not safe';
+    if (problem && problem !== this.#told) log('error', 'socket_lost', `${what}: ${problem}`, {});
     this.#told = problem;
     onProblem(problem);
   }
+}
 
-  async #putBack(file: SocketFile): Promise<string | undefined> {
-    try {
-      this.#parts.prepareFolder();
-      await file.publish();
-      return undefined;
-    } catch (error) {
-      return (error as Error).message;
-    }
+async function reasonOf(act: () => void | Promise<void>): Promise<string | undefined> {
+  try {
+    await act();
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
   }
 }

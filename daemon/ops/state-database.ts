@@ -62,11 +62,34 @@ export function peekSetting(folder: string, name: string): string | undefined {
   }
 }
 
+/** The database can be opened, and does not hold what was written. */
+export class DamagedState extends Error {}
+
+/** Settings whose text is JSON where there is any. */
+const jsonSettings = ['lastCommit', 'pin', 'refusals', 'expected', 'staged', 'auditHead'];
+
+/** Throws {@link DamagedState} for a database whose structure or content was changed by something else than us. */
+export function assertWhole(db: DatabaseSync): void {
+  const count = (sql: string, ...values: string[]) => Number(Object.values(db.prepare(sql).get(...values)!)[0]);
+  const names = jsonSettings.map(() => '?').join();
+  const isWhole =
+    db.prepare('PRAGMA quick_check(1)').get()?.quick_check === 'ok' &&
+    count("SELECT count(*) FROM state WHERE name = 'epoch'") === 1 &&
+    count(
+      `SELECT count(*) FROM state WHERE name IN (${names}) AND value <> '' AND NOT json_valid(value)`,
+      ...jsonSettings,
+    ) === 0 &&
+    count("SELECT count(*) FROM state WHERE name = 'generation' AND value GLOB '*[^0-9]*'") === 0 &&
+    count('SELECT count(*) FROM history WHERE NOT json_valid(record)') === 0;
+  if (!isWhole) throw new DamagedState();
+}
+
 // SQLite's result codes: https://sqlite.org/rescode.html
 const resultCode = (error: unknown) => ((error as { errcode?: number }).errcode ?? 0) & 0xff;
 /** The file is no database any more. */
-export const isDamaged = (error: unknown) => [11, 26].includes(resultCode(error));
-const isLocked = (error: unknown) => [5, 6].includes(resultCode(error));
+export const isDamaged = (error: unknown) => error instanceof DamagedState || [11, 26].includes(resultCode(error));
+/** Another connection holds it. */
+export const isLocked = (error: unknown) => [5, 6].includes(resultCode(error));
 
 /** What a failed opening means: `already_running` naming the holder, or `not_permitted`. */
 export function explainStateError(error: unknown, folder: string, file: string): unknown {

@@ -3,7 +3,14 @@ import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Delivery, ExpectedProgram, Pin, Refusal, ReloadRecord } from '../model/snapshot.ts';
-import { explainStateError, isDamaged, makeStateFolder, openStateDatabase } from './state-database.ts';
+import {
+  assertWhole,
+  DamagedState,
+  explainStateError,
+  isDamaged,
+  makeStateFolder,
+  openStateDatabase,
+} from './state-database.ts';
 
 /** Records kept; the oldest go first. What programs cause has a share of its own, and removes nothing else. */
 const keptRecords = 1_000;
@@ -28,6 +35,8 @@ export interface LastCommit {
  */
 export class StateStore {
   readonly epoch: string;
+  /** Where the database was put that was damaged at this start. */
+  damaged: string | undefined;
   readonly #db: DatabaseSync;
   readonly #key: Buffer;
 
@@ -35,34 +44,51 @@ export class StateStore {
   static open(folder: string): StateStore {
     makeStateFolder(folder);
     const file = join(folder, 'state.db');
+    const isOld = existsSync(file);
     let db: DatabaseSync | undefined;
     try {
       db = openStateDatabase(file);
-      return new StateStore(folder, db);
+      return new StateStore(folder, db, isOld);
     } catch (error) {
       db?.close();
       if (isDamaged(error)) {
         // Starting a new epoch is safe, so a damaged file is put aside, never repaired in place and never deleted.
         const aside = `.damaged-${Date.now()}`;
         for (const part of [file, `${file}-wal`]) if (existsSync(part)) renameSync(part, part + aside);
-        return StateStore.open(folder);
+        const store = StateStore.open(folder);
+        store.damaged = file + aside;
+        store.isRecovering = true;
+        return store;
       }
       throw explainStateError(error, folder, file);
     }
   }
 
-  private constructor(folder: string, db: DatabaseSync) {
+  private constructor(folder: string, db: DatabaseSync, isOld: boolean) {
     this.#db = db;
+    if (isOld) assertWhole(db);
     this.epoch = this.#setting('epoch', () => randomUUID());
     this.#key = Buffer.from(
       this.#setting('key', () => randomBytes(32).toString('base64')),
       'base64',
     );
+    const mark = this.mark(this.epoch);
+    // A changed byte of the epoch itself is another epoch otherwise.
+    if (this.#setting('epochMark', () => mark) !== mark) throw new DamagedState();
     // Made new, so that no link is followed that somebody has put there.
     const holder = join(folder, 'holder.json');
     rmSync(holder, { force: true });
     const holds = JSON.stringify({ pid: process.pid, since: new Date().toISOString() });
     writeFileSync(holder, holds, { mode: 0o600, flag: 'wx' });
+  }
+
+  /** The database was damaged, and nothing has been kept of this epoch yet. */
+  get isRecovering(): boolean {
+    return this.#read('recovering') === 'yes';
+  }
+
+  set isRecovering(isRecovering: boolean) {
+    this.#write('recovering', isRecovering ? 'yes' : '');
   }
 
   get lastCommit(): LastCommit | undefined {

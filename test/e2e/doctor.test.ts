@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import type { Finding } from '../../daemon/checkup/finding.ts';
@@ -30,7 +31,7 @@ describe('hotconf doctor', function () {
   /** A set-up in which nothing is wrong. */
   const lay = (options: Record<string, unknown> = {}) => {
     scratch().write('lkg.key', `${Buffer.alloc(32, 1).toString('base64')}\n`);
-    scratch().write('ops.token', `${'t'.repeat(32)}\n`);
+    scratch().write('ops.token', `${randomBytes(32).toString('base64')}\n`);
     return layExample(scratch(), {
       lastKnownGood: { keyFile: './lkg.key' },
       admin: { http: { listen: '127.0.0.1:8787', tokens: [{ file: './ops.token', role: 'admin', name: 'ops' }] } },
@@ -116,6 +117,12 @@ describe('hotconf doctor', function () {
       mend();
     }
     expect((await ask(file)).bad).deep.equal(['warn daemon']);
+  });
+
+  it("fails where programs of other users are let into the operators' folder", async () => {
+    const { bad, stdout } = await ask(lay({ views: { web: { mode: '0666' } } }));
+    expect(bad).deep.equal(['fail options']);
+    expect(stdout).contain('admin.socket').contain('a folder of its own');
   });
 
   it('judges for the user of the daemon, and advises nothing that takes anything away from it', async function () {

@@ -1,7 +1,9 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join, resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
 import { parseAllDocuments, parse as parseYaml } from 'yaml';
 import { connect } from '../../client/connect.ts';
@@ -221,6 +223,45 @@ describe('the container file and the Kubernetes manifests', () => {
       expect(options.admin.metrics, 'where its probes look').include({ port: 9187 });
       expect(options.admin.socket, 'not where pods look').equal('/var/lib/hotconf/state/admin.sock');
     }
+  });
+
+  it('let programs look at the sockets only, as another user, and say which images and rights they need', () => {
+    for (const { name, document } of workloads) {
+      const { spec } = document.spec.template;
+      const programs = spec.containers.filter((container: Manifest) => container !== hotconfOf(document));
+      for (const container of programs) {
+        expect(container.securityContext.runAsUser ?? spec.securityContext.runAsUser, name).not.equal(47113);
+        const sockets = container.volumeMounts.find(({ mountPath }: Manifest) => mountPath === '/run/hotconf');
+        expect(sockets, name).include({ readOnly: true });
+        expect(container.env, name).deep.include({ name: 'HOTCONF_DAEMON_UID', value: '47113' });
+      }
+      const source = read(`kubernetes/${name}`);
+      for (const [line] of source.matchAll(/^ +image: .*$/gm)) expect(line, name).contain('@sha256:');
+      expect(source, name).contain('Pod Security Standard');
+    }
+    expect(read('kubernetes/daemonset.yaml')).contain('mountPath: /run/hotconf, readOnly: true');
+    const container = read('container/Containerfile');
+    expect(container).contain('npm ci --no-audit --no-fund --ignore-scripts').contain('@sha256:');
+    // A key in swap would be on a disk.
+    expect(read('systemd/hotconf.service'))
+      .match(/^MemorySwapMax=0$/m)
+      .match(/^LimitCORE=0$/m);
+    expect(container).contain('--memory-swap');
+  });
+
+  it('let a program connect by a folder that is mounted read-only', async function () {
+    const test = scratch();
+    const socket = test.path('s');
+    const server = createServer().listen(socket);
+    await once(server, 'listening');
+    const bind = `mount --bind ${test.folder} ${test.folder} && mount -o remount,ro,bind ${test.folder} && ! touch ${test.path('x')} 2>/dev/null && exec "$@"`;
+    const source = `require('net').connect(${JSON.stringify(socket)}).on('connect', () => { console.log('connected'); process.exit(); })`;
+    const args = ['-m', 'sh', '-c', bind, 'sh', process.execPath, '-e', source];
+    const child = spawn('unshare', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+    await new Promise((done) => server.close(done));
+    if (/unshare: unshare failed|mount:/.test(stderr)) return skipBecause(this, 'nothing can be mounted here');
+    expect(stdout, stderr).equal('connected\n');
   });
 
   it('run the same flags everywhere', () => {

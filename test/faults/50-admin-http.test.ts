@@ -1,6 +1,7 @@
-import { connect, type Socket } from 'node:net';
+import { connect, type NetConnectOpts, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
-import { AdminHttp, askHttp } from '../support/admin-http.ts';
+import { AdminHttp, askHttp, freePort } from '../support/admin-http.ts';
 import { fuzzHttp } from '../support/fuzz-http.ts';
 import { until } from '../support/until.ts';
 import { useDaemon } from '../support/use-daemon.ts';
@@ -62,6 +63,37 @@ describe("fault 50: what comes over the operator's HTTP", () => {
       { origin: http.origin, 'sec-fetch-site': 'same-origin' },
     ];
     for (const headers of right) expect((await http.post('/admin/reload-config', {}, { headers })).status).equal(200);
+  });
+
+  it('50: two Host headers, and a target that is no path, are 400 on every face', async () => {
+    const port = await freePort();
+    await test().stop();
+    test().options.admin = { ...(test().options.admin as object), metrics: { listen: `127.0.0.1:${port}` } };
+    await test().start();
+    const say = async (where: NetConnectOpts, target: string, hosts: readonly string[]) => {
+      const socket = connect(where);
+      const lines = [
+        `GET ${target} HTTP/1.1`,
+        ...hosts.map((host) => `Host: ${host}`),
+        `Authorization: Bearer ${http.tokens.viewer}`,
+        'Connection: close',
+      ];
+      socket.write(`${lines.join('\r\n')}\r\n\r\n`);
+      return Number(/^HTTP\/1\.1 (\d+)/.exec(await text(socket))![1]);
+    };
+    const host = `127.0.0.1:${http.port}`;
+    const faces: readonly (readonly [NetConnectOpts, string])[] = [
+      [{ host: '127.0.0.1', port: http.port }, '/admin/summary'],
+      [{ path: test().scratch.path('run/admin.sock') }, '/admin/summary'],
+      [{ host: '127.0.0.1', port }, '/livez'],
+    ];
+    for (const [face, path] of faces) {
+      expect(await say(face, path, [host])).equal(200);
+      expect(await say(face, path, [host, 'evil.example'])).equal(400);
+      expect(await say(face, path, [host, host])).equal(400);
+      for (const target of [`http://evil.example${path}`, `http://${host}${path}`])
+        expect(await say(face, target, [host]), target).equal(400);
+    }
   });
 
   it('50: no token, a wrong one and a flood of wrong ones; the right one still comes in', async () => {

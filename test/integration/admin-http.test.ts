@@ -111,7 +111,7 @@ describe("the operator's HTTP", () => {
 
   it('takes every line of a token file, and reads it again when it has changed', async () => {
     const http = await start();
-    const [old, next] = [http.tokens.viewer, 'f'.repeat(40)];
+    const [old, next] = [http.tokens.viewer, http.tokens.viewer.split('').reverse().join('')];
     http.writeTokens('viewer', old, next);
     for (const token of [old, next]) expect((await http.get('/admin/summary', { token })).status).equal(200);
     http.writeTokens('viewer', next);
@@ -126,6 +126,11 @@ describe("the operator's HTTP", () => {
     const bad: readonly (() => void)[] = [
       () => http.writeTokens('viewer'),
       () => http.writeTokens('viewer', 'short'),
+      // Long enough, but nobody would call them random, or too few kinds of characters for their length.
+      () => http.writeTokens('viewer', 'a'.repeat(48)),
+      () => http.writeTokens('viewer', 'abc'.repeat(16)),
+      () => http.writeTokens('viewer', '0123456789'.repeat(3)),
+      () => http.writeTokens('viewer', http.tokens.viewer.slice(0, 31)),
       () => http.writeTokens('viewer', `${http.tokens.viewer} and more`),
       () => chmodSync(file, 0o644),
       () => rmSync(file),
@@ -212,20 +217,23 @@ describe("the operator's HTTP", () => {
     await test().stop();
   });
 
-  it('lets sixteen follow at a time, and forgets those that only asked for the head', async () => {
+  it('lets sixteen follow at a time, fifteen of one token, and forgets those that only asked for the head', async () => {
     const http = await start();
     for (let i = 0; i < 20; i++) expect((await http.get('/admin/events', { method: 'HEAD' })).status).equal(405);
     const headers = { authorization: `Bearer ${http.tokens.viewer}` };
     let isOpen = 0;
-    const readers = Array.from({ length: 16 }, () =>
-      request(`${http.origin}/admin/events`, { headers, agent: false }, (response) => {
+    const follow = (authorization = headers.authorization) =>
+      request(`${http.origin}/admin/events`, { headers: { authorization }, agent: false }, (response) => {
         isOpen++;
         response.on('error', () => {}).resume();
       })
         .on('error', () => {})
-        .end(),
-    );
-    await until('all are there', () => isOpen === 16);
+        .end();
+    const readers = Array.from({ length: 15 }, () => follow());
+    await until('all of the viewer are there', () => isOpen === 15);
+    expect((await http.get('/admin/events')).status, 'the viewer leaves a place').equal(429);
+    readers.push(follow(`Bearer ${http.tokens.admin}`));
+    await until('the admin has it', () => isOpen === 16);
     const { status, headers: told } = await http.get('/admin/events');
     expect([status, told['retry-after']]).deep.equal([429, '5']);
     readers[0]!.destroy();

@@ -242,6 +242,25 @@ describe('the rotation of a secret', () => {
     await until('its end is logged', () => test().logged('rotation_command_ended').length === 1);
   });
 
+  it('runs that command at most once an hour for each secret, and says so once', async () => {
+    google().secret('key', ['one']);
+    google().secret('other', ['one']);
+    const file = test().scratch.path('runs');
+    const command = ['/bin/sh', '-c', `echo "$HOTCONF_SECRET" >> ${file}`];
+    await start({ secrets: [key, { secret: 'other', at: 'extra.other' }], onRotate: { command } });
+    const due = (name: string) => google().store.rotationDue(google().name(name));
+    due('key');
+    await until('it has run', () => test().logged('rotation_command_ended').length === 1);
+    due('key');
+    await until('it is limited', () => test().logged('rotation_limited').length === 1);
+    for (let i = 0; i < 3; i++) due('key');
+    due('other');
+    await until('the other one has run', () => test().logged('rotation_command_ended').length === 2);
+    expect(readFileSync(file, 'utf8')).equal('key\nother\n');
+    expect(test().logged('rotation_limited')).length(1);
+    expect(test().logged('rotation_limited')[0]).include({ level: 'warn' });
+  });
+
   it('logs a command that fails', async () => {
     google().secret('key', ['one']);
     await start({ secrets: [key], onRotate: { command: ['/nothing/there'] } });

@@ -79,7 +79,7 @@ export class GcpSource implements Source {
       this.#touched.add(part);
     };
     this.#secrets = new SecretSet({ ...parts, manager: () => this.#open(), onChange });
-    if (onRotate) this.#rotateHook = new RotateHook({ ...onRotate, project, log, signal: this.#stopped.signal });
+    if (onRotate) this.#rotateHook = new RotateHook({ ...onRotate, project, clock, log, signal: this.#stopped.signal });
     if (!notifications) return;
     this.#silence = new SilenceAlarm({ clock, topic: notifications.topic, onChange: () => this.#onSilence() });
     this.#notifications = new Notifications({

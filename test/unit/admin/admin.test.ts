@@ -32,10 +32,10 @@ describe('a live feed', () => {
     const clock = new FakeClock();
     const feed = new LiveFeed({ clock, clean: (value) => value });
     for (let i = 0; i < 5; i++) {
-      const reader = feed.open();
+      const reader = feed.open('ops');
       reader.emit('close');
     }
-    const reader = feed.open();
+    const reader = feed.open('ops');
     await clock.advance(45_000);
     const text = String(reader.read());
     expect(text.match(/: beat/g)).length(3);

@@ -34,6 +34,20 @@ describe('who can get at a secret file', () => {
       'own',
       /lies in \/x, which everybody/,
     ],
+    [
+      'in a folder for another group to write',
+      file(995, 995, 0o600),
+      [place('/x', 0, 33, 0o775), root],
+      'any',
+      /lies in \/x, which the group 33 may write to/,
+    ],
+    [
+      'in a folder for its own group to write',
+      file(995, 995, 0o600),
+      [place('/x', 0, 50, 0o775), root],
+      'own',
+      undefined,
+    ],
     ['in a folder where nobody can take what is not theirs', file(995, 995, 0o600), [tmp, root], 'own', undefined],
   ];
   for (const [what, secret, folders, groups, expected] of cases)
