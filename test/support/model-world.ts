@@ -6,11 +6,13 @@ import { everythingIn, expectNoCanary } from './canary.ts';
 import { type Choices, choose } from './model/choices.ts';
 import { contentOf, mark, type Part, parts, serialsOf } from './model/content.ts';
 import { Ending } from './model/ending.ts';
+import { HostileProgram } from './model/hostile.ts';
 import { Judge } from './model/judge.ts';
 import { Lives } from './model/lives.ts';
 import { ModelDaemon } from './model/model-daemon.ts';
 import { operations } from './model/operations.ts';
 import { Operator } from './model/operator.ts';
+import { patience } from './model/patience.ts';
 import { Program } from './model/program.ts';
 import { SettingsFiles } from './model/settings-files.ts';
 import { Stages } from './model/stages.ts';
@@ -58,6 +60,7 @@ export class ModelWorld {
   readonly troubles = new Map<number, Trouble>();
   readonly pending = new Set<Promise<unknown>>();
   readonly reported = new Set<string>();
+  readonly #hostile: readonly HostileProgram[];
   starts = 0;
   isAtRest = false;
   /** How often something happened that a pin does not outlive. */
@@ -93,11 +96,15 @@ export class ModelWorld {
       stillRefuses: (program, serial) => this.#refuses(program, serial, 'verify'),
     });
     onLog = this.judge.onLog;
+    const makeHostile = (_: unknown, i: number) => new HostileProgram(this.test.socket('guest'), mulberry32(seed + i));
+    this.#hostile = Array.from({ length: choices.hostile }, makeHostile);
+    if (choices.hostile > 0) this.files.writeGuest();
   }
 
-  static async start(seed: number, pubsub: () => Promise<PubsubServer>): Promise<ModelWorld> {
+  /** `hostile`: so many programs mean harm, in a view of their own. */
+  static async start(seed: number, pubsub: () => Promise<PubsubServer>, hostile = 0): Promise<ModelWorld> {
     const random = mulberry32(seed);
-    const choices = choose(random);
+    const choices = { ...choose(random), hostile };
     const world = new ModelWorld(
       seed,
       choices,
@@ -110,6 +117,7 @@ export class ModelWorld {
       world.programs.push(program);
     }
     await Promise.all(world.programs.map((program) => program.open()));
+    for (const one of world.#hostile) one.start();
     return world;
   }
 
@@ -253,7 +261,20 @@ export class ModelWorld {
     rmSync(link);
   }
 
+  /** Real milliseconds until an edit has come to every program; `undefined` where the world is not at rest any more. */
+  async waitForEdit(): Promise<number | undefined> {
+    const { hotReload, isGoogle, ending } = this.choices;
+    if (!this.isAtRest || !hotReload || isGoogle || ending === 'restart without sources') return undefined;
+    const at = performance.now();
+    const serial = this.edit('second');
+    const isThere = () => this.programs.every(({ content }) => content.second === serial);
+    const isTrue = await patience.comes(isThere, 3_000);
+    this.expect(isTrue, 'converge', () => `an edit of second does not come to all`);
+    return performance.now() - at;
+  }
+
   async stop(): Promise<void> {
+    for (const one of this.#hostile) await one.stop();
     for (const program of this.programs) await program.close();
     await this.test.stop().catch((error) => this.crash('it does not stop', error));
     await this.#google?.stop();
@@ -334,7 +355,7 @@ export class ModelWorld {
   }
 
   #options(): object {
-    const { canary, isUrgent, hasKey, keep, isGoogle, isShadowed, hotReload } = this.choices;
+    const { canary, isUrgent, hasKey, keep, isGoogle, isShadowed, hotReload, hostile } = this.choices;
     const secrets = [{ secret: 'secret', at: 'secret', format: 'json' }];
     return {
       hotReload,
@@ -359,7 +380,11 @@ export class ModelWorld {
         }),
         ...(isUrgent && { urgent: ['secret'] }),
       },
-      views: { default: {}, part: { include: ['second', 'secret'] } },
+      views: {
+        default: { ...(hostile > 0 && { exclude: ['guest'] }), mayReload: true },
+        part: { include: ['second', 'secret'], mayReload: true },
+        ...(hostile > 0 && { guest: { include: ['guest'] } }),
+      },
     };
   }
 }

@@ -27,11 +27,13 @@ export interface Choices {
   /** What is looked at once the world has come to rest. */
   readonly ending: 'nothing' | 'restart' | 'restart without sources' | 'idle';
   readonly steps: number;
+  /** So many programs mean harm. */
+  readonly hostile: number;
 }
 
 export type Random = () => number;
 
-export function choose(random: Random): Choices {
+export function choose(random: Random): Omit<Choices, 'hostile'> {
   const chance = (share: number) => random() < share;
   const pick = <T>(items: readonly T[]) => items[Math.floor(random() * items.length)]!;
   const hasCanary = chance(0.55);
@@ -64,6 +66,6 @@ export function choose(random: Random): Choices {
       'idle',
     ]),
     steps: 5 + Math.floor(random() * 8),
-  } satisfies Choices;
+  } satisfies Omit<Choices, 'hostile'>;
   return { ...chosen, ...JSON.parse(process.env.HOTCONF_MODEL_CHOICES ?? '{}') };
 }

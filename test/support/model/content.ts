@@ -34,7 +34,13 @@ const pair = {
 export const appSchema = {
   required: parts,
   additionalProperties: false,
-  properties: { first: pair, second: pair, secret: pair, abc: { type: 'string', 'x-secret': false } },
+  properties: {
+    first: pair,
+    second: pair,
+    secret: pair,
+    abc: { type: 'string', 'x-secret': false },
+    guest: { type: 'string' },
+  },
 };
 
 export function contentOf(settings: object): Content {

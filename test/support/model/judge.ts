@@ -134,7 +134,7 @@ export class Judge {
     else if (event === 'config_reload_started' && /^(operator|signal)$/.test(fields.trigger)) this.#condemned = [];
     else if (event === 'config_reload_completed') this.#onReload(fields as never);
     else if (event === 'config_reload_failed') this.#onFailed(fields as never, message);
-    else if (event === 'subscriber_refused' && fields.errorType !== 'hello_timeout')
+    else if (event === 'subscriber_refused' && fields.errorType !== 'hello_timeout' && fields.view !== 'guest')
       expect(false, 'linked', () => `${fields.subscriber}: ${message}`);
     else if (event === 'snapshot_rolled_back') this.#onRollback(fields as never);
   }

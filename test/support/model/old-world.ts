@@ -43,7 +43,8 @@ export async function heapPerEdit(level: string, edits: number, bytes: number): 
   return grown / (edits / 2);
 }
 
-function heapNow(): number {
+/** Bytes of heap that are in use once what is not has been collected. */
+export function heapNow(): number {
   collect();
   return process.memoryUsage().heapUsed;
 }

@@ -13,6 +13,7 @@ export interface Operation {
 }
 
 const hasGoogle = ({ choices }: ModelWorld) => choices.isGoogle;
+const hasHostile = ({ choices }: ModelWorld) => choices.hostile > 0;
 const hasCanary = ({ choices }: ModelWorld) => Boolean(choices.canary);
 const hasKey = ({ choices }: ModelWorld) => choices.hasKey;
 const long = (world: ModelWorld, characters: number) =>
@@ -22,6 +23,7 @@ const long = (world: ModelWorld, characters: number) =>
 export const operations: readonly Operation[] = [
   { name: 'edit', weight: 4, act: (world) => world.edit() },
   { name: 'edit that somebody refuses', weight: 4, act: (world) => world.editRefused() },
+  { name: 'edit for guests', weight: 3, needs: hasHostile, act: (world) => world.files.writeGuest() },
   { name: 'edit of two files', weight: 2, act: (world) => (world.edit(), world.edit()) },
   { name: 'time passes', weight: 4, act: (world) => world.pass(50 + world.random() * 250) },
   { name: 'rename over', weight: 1, act: (world) => void world.files.write(world.pick(parts), 'by rename') },

@@ -153,7 +153,8 @@ export class Operator {
   shown(): ReadonlyMap<string, string> {
     if (!this.#world.isServing) return new Map();
     const shown = new Map<string, string>();
-    for (const { name, state, revision } of this.#world.daemon!.reports.clients()) {
+    for (const { name, view, state, revision } of this.#world.daemon!.reports.clients()) {
+      if (view === 'guest') continue;
       const program = this.#world.programs.find((one) => one.name === name);
       if (program?.isLive && !program.isFrozen)
         shown.set(name, `${state} ${revision} ${program.config!.snapshot.revision}`);

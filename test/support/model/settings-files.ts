@@ -21,6 +21,7 @@ export class SettingsFiles {
   /** By part: the numbers that it has had, each with when it was written. */
   readonly #written = new Map<Part, { readonly serial: number; readonly at: number }[]>();
   #abc = 0;
+  #guests = 0;
   #serial = 0;
 
   constructor(scratch: Scratch, random: Random, google: TestGoogle | undefined, shadow: boolean) {
@@ -41,6 +42,13 @@ export class SettingsFiles {
 
   get tokens(): readonly string[] {
     return [...this.#tokens];
+  }
+
+  /** What only programs that mean harm see. */
+  writeGuest(): void {
+    const token = `${mark}-guest-${++this.#guests}`;
+    this.#tokens.add(token);
+    this.#scratch.write('secrets/guest.json', JSON.stringify({ guest: token }));
   }
 
   isKnown(token: string): boolean {
