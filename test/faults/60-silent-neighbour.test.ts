@@ -1,5 +1,7 @@
 import { expect } from 'chai';
 import type { Verify } from '../../client/types.ts';
+import { runCommandLine } from '../../daemon/commands/command-line.ts';
+import { MemoryStream } from '../support/memory-stream.ts';
 import { RawProgram } from '../support/raw-program.ts';
 import { until } from '../support/until.ts';
 import { type App, useDaemon } from '../support/use-daemon.ts';
@@ -69,6 +71,18 @@ describe('60: a program of a limited view that does not answer, or refuses every
     await until('all of it is there', () => config.settings.features.two === true);
     expect(config.settings.database.url).equal('url-2');
     expect(silent.of('verify')).length(1);
+  });
+
+  it('is overridden by an operator, which is in the audit log', async () => {
+    const config = await start();
+    const silent = await hostile();
+    feature('two');
+    await silent.next('verify');
+    const io = { stdout: new MemoryStream(), stderr: new MemoryStream(), env: {} };
+    const line = ['reload', '--no-verify', '--config', test().scratch.path('hotconf.yaml')];
+    expect(await runCommandLine(line, io as never)).equal(0);
+    expect(config.settings.features.two).equal(true);
+    expect(test().scratch.read('state/audit.jsonl')).contain('"noVerify":true');
   });
 
   it('holds back only what its view shows of changes that come together', async () => {
