@@ -27,6 +27,8 @@ export interface AuditOptions extends SharedOptions {
 interface Known {
   readonly lasts?: Lasts;
   readonly problem?: string | undefined;
+  /** Why it is not known, where that is nothing bad. */
+  readonly note?: string;
 }
 
 /** The newest records of operators and programs, the oldest of them first. */
@@ -64,8 +66,17 @@ export async function verifyAudit(shared: AuditOptions, io: Io): Promise<number>
   const hasRecords = reports.some(({ report }) => report.records > 0);
   const problem = reports.find(({ problem: found }) => found)?.problem ?? (hasRecords ? head.problem : undefined);
   const [operators, programs] = reports.map(({ report }) => report);
-  if (shared.json) printJson(io, { valid: problem === undefined, problem: problem ?? null, ...operators, programs });
-  else printLines(io, problem ? [`broken: ${problem}`] : describeAll(operators!, programs!));
+  const { note } = head;
+  const notes = note ? [note] : [];
+  if (shared.json)
+    printJson(io, {
+      valid: problem === undefined,
+      problem: problem ?? null,
+      ...(note && { note }),
+      ...operators,
+      programs,
+    });
+  else printLines(io, problem ? [`broken: ${problem}`] : [...describeAll(operators!, programs!), ...notes]);
   return problem ? 65 : 0;
 }
 
@@ -95,9 +106,18 @@ async function knownHead(shared: SharedOptions, stateDir: string, key: Buffer, i
     return lasts ? { lasts } : {};
   } catch (error) {
     if (!(error instanceof DaemonError)) throw error;
+    return keptHead(stateDir, key);
+  }
+}
+
+function keptHead(stateDir: string, key: Buffer): Known {
+  try {
     const text = peekSetting(stateDir, 'auditHead');
     if (text === undefined) return { problem: 'its head cannot be read from state.db, so a cut end would not show' };
     return readHead(text, key);
+  } catch (error) {
+    if (!(error instanceof DaemonError) || error.code !== 'already_running') throw error;
+    return { note: 'not checked: whether the end was cut off, for the daemon that runs does not answer this user' };
   }
 }
 

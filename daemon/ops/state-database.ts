@@ -47,7 +47,7 @@ export function openStateDatabase(file: string): DatabaseSync {
   }
 }
 
-/** One setting of a state folder that no daemon holds; `undefined` where it cannot be read. */
+/** One setting of a state folder; `undefined` where it cannot be read. Throws `already_running` while a daemon holds it. */
 export function peekSetting(folder: string, name: string): string | undefined {
   try {
     const db = new DatabaseSync(join(folder, 'state.db'), { readOnly: true });
@@ -57,7 +57,8 @@ export function peekSetting(folder: string, name: string): string | undefined {
     } finally {
       db.close();
     }
-  } catch {
+  } catch (error) {
+    if (isLocked(error)) throw explainStateError(error, folder, '');
     return undefined;
   }
 }

@@ -91,6 +91,18 @@ describe('fault 64: somebody who may write the state folder, and has no key, cha
     expect(await saidAtStart()).equal('');
   });
 
+  it('64: verify says what it could not check while the daemon that runs does not answer it', async () => {
+    await test().start();
+    await reloads(1);
+    const socket = test().scratch.path('run/admin.sock');
+    renameSync(socket, `${socket}.away`);
+    try {
+      expect(await verify()).match(/^whole: .*\nnot checked: whether the end was cut off/);
+    } finally {
+      renameSync(`${socket}.away`, socket);
+    }
+  });
+
   it('64: a file of an earlier time, or of another daemon, in the place of the newest is found', async () => {
     await lay();
     const [all, now] = [lines(), head()];
