@@ -132,7 +132,7 @@ export class Daemon {
       onEvent: (event, session) => this.#onSession(event, session),
       onFull: (problem) => this.#health.setDegraded('clients', problem),
       onSettled: (revision, delivery) => this.#history.delivered(revision, delivery),
-      clean: (text) => redaction.clean(text),
+      clean: (text, as) => (as ? redaction.cleanMessage(text) : redaction.clean(text)),
       roster: this.#rulings,
       onGoodbye: (voter) => this.#refusals.forgetVoter(voter),
     });

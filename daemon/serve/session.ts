@@ -15,6 +15,7 @@ import {
   type Welcome,
 } from '../../schemas/wire.ts';
 import { type Clock, timestamp } from '../ops/clock.ts';
+import { type Clean, cleanNack } from './clean-nack.ts';
 import type { Edition } from './edition.ts';
 import { OpenRequests } from './open-requests.ts';
 import type { Peer } from './peer.ts';
@@ -50,8 +51,7 @@ export interface SessionParts {
   /** Answers a request; throws what is told to the program. */
   readonly answer: (request: Request, session: Session) => Promise<JsonValue>;
   readonly onEvent: (event: SessionEvent, session: Session) => void;
-  /** Takes secrets out of what a program says. */
-  readonly clean: (text: string) => string;
+  readonly clean: Clean;
 }
 
 type Leaving = Extract<SessionEvent, { kind: 'left' }>['how'];
@@ -331,7 +331,7 @@ export class Session {
 
   #onNack(said: Nack): void {
     const { clean, onEvent } = this.#parts;
-    const nack = { ...said, code: clean(said.code), message: clean(said.message), paths: said.paths.map(clean) };
+    const nack = cleanNack(said, clean);
     if (this.#trials.answer(nack.nonce, nack)) return;
     const answered = this.#slot.answered(nack.nonce);
     if (!answered) return;
@@ -380,7 +380,7 @@ export class Session {
 
   #onReport({ code, message, recovered = false }: ToDaemon['report']): void {
     const { clean, clock, onEvent } = this.#parts;
-    const said = { code: clean(code), message: clean(message) };
+    const said = { code: clean(code), message: clean(message, 'message') };
     const since = this.#failure?.code === said.code ? this.#failure.since : timestamp(clock);
     this.#failure = recovered ? undefined : { ...said, since };
     onEvent({ kind: 'reported', ...said, recovered }, this);

@@ -6,6 +6,7 @@ import type { Clock } from '../ops/clock.ts';
 import type { Log } from '../ops/log.ts';
 import type { SocketFile, SocketRights } from '../ops/socket-file.ts';
 import type { CheckFrame } from './check-frame.ts';
+import type { Clean } from './clean-nack.ts';
 import type { Doorkeeper } from './doorkeeper.ts';
 import { IpcSocket } from './ipc-socket.ts';
 import { Session } from './session.ts';
@@ -26,7 +27,7 @@ export interface ViewServerParts {
   readonly mayRotate: boolean;
   readonly answer: (request: Request, session: Session) => Promise<JsonValue>;
   readonly onEvent: (event: SessionEvent, session: Session) => void;
-  readonly clean: (text: string) => string;
+  readonly clean: Clean;
 }
 
 const farewellMs = 2_000;

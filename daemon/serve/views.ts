@@ -9,6 +9,7 @@ import { viewSocket } from '../ops/socket-paths.ts';
 import type { ViewOptions } from '../ops/view-options.ts';
 import type { Trial } from '../reload/verify-candidate.ts';
 import { createFrameCheck } from './check-frame.ts';
+import type { Clean } from './clean-nack.ts';
 import { Deliveries } from './deliveries.ts';
 import { Doorkeeper } from './doorkeeper.ts';
 import { rejectingOf } from './rejecting.ts';
@@ -32,8 +33,7 @@ export interface ViewsParts {
   readonly onFull: (problem: string | undefined) => void;
   /** Every program has answered a revision. */
   readonly onSettled: (revision: number, delivery: Delivery) => void;
-  /** Takes secrets out of what a program says. */
-  readonly clean: (text: string) => string;
+  readonly clean: Clean;
   readonly roster: RosterKeeper;
   /** A program said goodbye, and none of its name is left. */
   readonly onGoodbye: (voter: string) => void;

@@ -4,8 +4,8 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { HeldTexts } from '../../../daemon/ops/held-texts.ts';
 import { Redaction } from '../../../daemon/ops/redaction.ts';
-import { TextIndex } from '../../../daemon/ops/text-index.ts';
 import { deepFreeze, type JsonObject, type JsonValue } from '../../../schemas/json.ts';
+import { TextIndex } from '../../../schemas/text-index.ts';
 
 const tree = (value: string): JsonObject => deepFreeze({ database: { url: value } });
 const isSecret = (redaction: Redaction, value: string) => !redaction.clean(`a ${value} b`).includes(value);
