@@ -204,7 +204,7 @@ export class Daemon {
       gate,
       refusals: this.#refusals,
       pins: this.#rulings,
-      partsOf: async (revision) => this.#keeper.partsOf(revision, this.#store.kept),
+      partsOf: async (revision) => redaction.remembered(this.#keeper.partsOf(revision, this.#store.kept)),
       clock,
       deadlineMs: options.reload.deadlineMs,
       minIntervalMs: options.reload.minIntervalMs,

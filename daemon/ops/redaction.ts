@@ -7,6 +7,9 @@ import { HeldTexts } from './held-texts.ts';
 /** Shorter values are too common in ordinary text to be looked for. */
 export const shortestSecret = 6;
 
+/** Of so many the last contents are remembered; what is served or can be again is held besides. */
+const maxDocuments = 10_000;
+
 /** Fields whose value is never shown; `secret` is none of them, for it is the name of one that is said there. */
 const secretKeys = /pass(word|wd|phrase)|token|api[-_]?key|authorization|cookie|credential|private[-_]?key|secret.+/i;
 
@@ -28,7 +31,20 @@ export class Redaction {
     if (isEqual(present, values)) return;
     this.hold(values);
     if (previous !== undefined) this.release(previous);
+    // The order is that of the last change.
+    this.#documents.delete(document);
     this.#documents.set(document, present === undefined ? [values] : [values, present]);
+    for (const oldest of this.#documents.keys()) if (this.#documents.size > maxDocuments) this.forget(oldest);
+  }
+
+  /** Parts that come from disk and may be sent to programs before they are committed: as a document of their own. Returns them. */
+  remembered<Parts extends readonly { readonly settings: JsonValue }[]>(parts: Parts | undefined): Parts | undefined {
+    if (parts)
+      this.remember(
+        '\nkept',
+        parts.map(({ settings }) => settings),
+      );
+    return parts;
   }
 
   /** The document is gone: its values are no longer secret, except where they are held otherwise. */

@@ -61,6 +61,17 @@ describe('what is secret', () => {
     expect(isSecret(redaction, 'kept-secret')).equal(true);
   });
 
+  it('does not grow by documents with ever new names; what is held stays secret', () => {
+    const redaction = new Redaction();
+    const first = tree('first-secret');
+    redaction.remember('d-0', first);
+    redaction.remember('e-0', tree('other-secret'));
+    redaction.hold(first);
+    for (let i = 1; i <= 10_000; i++) redaction.remember(`d-${i}`, 'a-secret');
+    expect(isSecret(redaction, 'other-secret')).equal(false);
+    expect(isSecret(redaction, 'first-secret')).equal(true);
+  });
+
   it('is a number only from eight digits on', () => {
     const redaction = new Redaction();
     redaction.remember('d', { bytes: 262_144, ratio: 0.123456, account: 12_345_678 });
