@@ -90,7 +90,7 @@ export class Daemon {
     const { signal } = this.#stop;
     const version = readVersion();
     this.#happenings = new Happenings(log);
-    const { schema, validate, doubts } = loadAppSchema(options.schema);
+    const { schema, doubts, ...validation } = loadAppSchema(options.schema);
     for (const doubt of doubts) log('warn', 'schema_doubtful', `${options.schema}: ${doubt}`, {});
     const instance = () => this.#state.epoch;
     const onWatchHealth = () => this.#health.setDegraded('watch', watchProblem(this.#sources));
@@ -179,7 +179,7 @@ export class Daemon {
     this.#refusals = new Refusals({ keeper: this.#rulings, clock, random: Math.random, onDue });
     const gate = new CommitGate({
       store: this.#store,
-      validate,
+      ...validation,
       tryOut: (...asked) => this.#views.tryOut(...asked),
       pins: this.#rulings,
       refusals: this.#refusals,

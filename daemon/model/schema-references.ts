@@ -2,9 +2,9 @@ import { isObject, type JsonObject, type JsonValue } from '../../schemas/json.ts
 import { fromPointer } from '../../schemas/patch.ts';
 
 /** Keywords whose value is data, not a schema. */
-const dataWords = new Set(['enum', 'const', 'default', 'examples']);
+export const dataWords = new Set(['enum', 'const', 'default', 'examples']);
 /** Keywords whose value maps names to schemas. */
-const mapWords = new Set(['properties', 'patternProperties', '$defs', 'definitions', 'dependentSchemas']);
+export const mapWords = new Set(['properties', 'patternProperties', '$defs', 'definitions', 'dependentSchemas']);
 /** The address of a schema that gives itself none. */
 const defaultBase = 'schema:///root';
 

@@ -67,7 +67,7 @@ describe('the gate before a commit', () => {
       publishToAll: ({ revision }: Snapshot, staged?: Snapshot) =>
         void published.push({ all: revision, ...(staged && { staged: staged.revision }) }),
     };
-    const rules = { maxSnapshotBytes: 200, maxRemoved: 0.5 };
+    const rules = { validateElsewhere: async () => [], maxSnapshotBytes: 200, maxRemoved: 0.5 };
     gate = new CommitGate({ store, validate, tryOut, pins, refusals, publisher, ...rules });
     expect(await pass([one])).include({ kind: 'committed' });
   });

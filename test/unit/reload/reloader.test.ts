@@ -111,7 +111,7 @@ describe('the reloader', () => {
       publish: () => {},
       publishToAll: () => {},
     };
-    const rules = { maxSnapshotBytes: 1_000, maxRemoved: 1 };
+    const rules = { validateElsewhere: async () => [], maxSnapshotBytes: 1_000, maxRemoved: 1 };
     const gate = new CommitGate({ store, validate, tryOut, pins, refusals, publisher, ...rules });
     reloader = new Reloader({
       sources: [a, b],
