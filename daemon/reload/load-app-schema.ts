@@ -51,7 +51,10 @@ export function loadAppSchema(file: string): LoadedSchema {
   checkAgainstMeta(create, root, file);
   const { schema, validate } = compileAppSchema(root, file);
   const slow = slowKeywords(root);
-  const doubts = [...doubtsAbout(create, root), ...slow];
+  const unfollowed = schema.unfollowed.map(
+    (ref) => `$ref ${ref} leads out of this file: what it refers to counts as secret`,
+  );
+  const doubts = [...doubtsAbout(create, root), ...unfollowed, ...slow];
   const elsewhere = (settings: JsonObject) => validateInWorker({ root, file, settings });
   return { schema, validate: slow.length > 0 ? bounded(validate) : validate, validateElsewhere: elsewhere, doubts };
 }
