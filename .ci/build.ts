@@ -26,6 +26,6 @@ cpSync(join(client, 'types'), join(client, 'cjs-types'), { recursive: true });
 writeFileSync(join(client, 'cjs-types/package.json'), '{ "type": "commonjs" }\n');
 cpSync(join(root, 'LICENSE'), join(root, 'client/LICENSE'));
 
-const daemon = ['daemon/main.ts', 'daemon/sources/parse-worker.ts'];
+const daemon = ['main', 'sources/parse-worker', 'reload/validate-worker'].map((name) => `daemon/${name}.ts`);
 const places = ['--outbase=.', '--outdir=dist', '--chunk-names=daemon/[name]-[hash]'];
 run('esbuild', ...daemon, ...bundled, '--splitting', '--target=node22', '--format=esm', ...places);

@@ -147,7 +147,7 @@ export class ConfigClient<S> implements Config<S> {
   }
 
   reportFailure(code: string, message: string): void {
-    this.#remote.report({ code, message: withoutValues(String(message), this.settings as JsonObject) });
+    this.#remote.report({ code, message: withoutValues(message, [this.settings as JsonObject]) });
   }
 
   reportRecovery(code: string): void {
@@ -274,7 +274,9 @@ export class ConfigClient<S> implements Config<S> {
       await task();
     } catch (error) {
       const isWatch = error instanceof WatchFailure;
-      throw new Rejection(code, isWatch ? [error.path] : formatPaths(paths), isWatch ? error.cause : error, settings);
+      const current = (this.#snapshot?.settings ?? {}) as JsonObject;
+      const cause = isWatch ? error.cause : error;
+      throw new Rejection(code, isWatch ? [error.path] : formatPaths(paths), cause, settings, current);
     }
   }
 

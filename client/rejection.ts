@@ -1,6 +1,9 @@
-import { isObject, type JsonValue } from '../schemas/json.ts';
+import { describeError } from '../schemas/describe-error.ts';
+import type { JsonValue } from '../schemas/json.ts';
+import { Redactor, withheld } from '../schemas/redactor.ts';
+import { secretTextsIn } from '../schemas/secret-texts.ts';
 
-/** Why this program does not take a snapshot, as the daemon is told. */
+/** Why this program does not take a snapshot, as it is reported to the daemon. `settings` are all whose values it may quote. */
 export class Rejection extends Error {
   readonly code: string;
   readonly paths: readonly string[];
@@ -9,36 +12,26 @@ export class Rejection extends Error {
     code: 'verify_failed' | 'verify_timeout' | 'base_missing' | 'handler_failed' | 'env_not_convertible',
     paths: readonly string[],
     cause: unknown,
-    settings: JsonValue,
+    ...settings: readonly JsonValue[]
   ) {
-    super(withoutValues(cause instanceof Error ? cause.message : String(cause), settings), { cause });
+    super(withoutValues(cause, settings), { cause });
     this.code = code;
     this.paths = paths;
   }
 }
 
-/**
- * Replaces every text of the settings in a message by `[redacted]`, because errors of databases and the like quote their
- * input. Overlapping texts are replaced together, so that no part of a value stays.
- */
-export function withoutValues(message: string, settings: JsonValue): string {
-  const hidden = new Uint8Array(message.length);
-  for (const text of textsIn(settings, new Set()))
-    for (let at = message.indexOf(text); at !== -1; at = message.indexOf(text, at + 1))
-      hidden.fill(1, at, at + text.length);
-  if (!hidden.includes(1)) return message;
-  let shown = '';
-  for (let at = 0; at < message.length; at++)
-    if (!hidden[at]) shown += message[at];
-    else if (!hidden[at - 1]) shown += '[redacted]';
-  return shown;
-}
-
 /** Shorter texts occur in most messages; replacing them would make those unreadable. */
 const shortest = 4;
 
-function textsIn(value: JsonValue, found: Set<string>): Set<string> {
-  if (typeof value === 'string' && value.length >= shortest) found.add(value);
-  else if (Array.isArray(value) || isObject(value)) for (const item of Object.values(value)) textsIn(item, found);
-  return found;
+/**
+ * What failed, without any value of the settings, because errors of databases and the like quote their input: as
+ * {@link Redactor.cleanMessage}. Where nothing of it can be shown, the error's code is kept.
+ */
+export function withoutValues(error: unknown, settings: readonly JsonValue[]): string {
+  const texts = new Set(settings.flatMap((values) => [...secretTextsIn(values)]));
+  const redactor = new Redactor(shortest);
+  for (const text of texts) redactor.add(text);
+  const message = redactor.cleanMessage(describeError(error), texts);
+  const code = String((error as { code?: unknown } | undefined)?.code);
+  return message === withheld && /^[A-Z][A-Z_]{2,40}$/.test(code) && !texts.has(code) ? `${code}: ${message}` : message;
 }

@@ -91,7 +91,7 @@ export class Daemon {
     const { signal } = this.#stop;
     const version = readVersion();
     this.#happenings = new Happenings(log);
-    const { schema, validate, doubts } = loadAppSchema(options.schema);
+    const { schema, doubts, ...validation } = loadAppSchema(options.schema);
     for (const doubt of doubts) log('warn', 'schema_doubtful', `${options.schema}: ${doubt}`, {});
     const instance = () => this.#state.epoch;
     const onWatchHealth = () => this.#health.setDegraded('watch', watchProblem(this.#sources));
@@ -133,7 +133,7 @@ export class Daemon {
       onEvent: (event, session) => this.#onSession(event, session),
       onTrouble: (...trouble) => this.#health.setDegraded(...trouble),
       onSettled: (revision, delivery) => this.#history.delivered(revision, delivery),
-      clean: (text) => redaction.clean(text),
+      clean: (text, as) => (as ? redaction.cleanMessage(text) : redaction.clean(text)),
       roster: this.#rulings,
       onGoodbye: (voter) => this.#refusals.forgetVoter(voter),
     });
@@ -180,7 +180,7 @@ export class Daemon {
     this.#refusals = new Refusals({ keeper: this.#rulings, clock, random: Math.random, onDue });
     const gate = new CommitGate({
       store: this.#store,
-      validate,
+      ...validation,
       voters: this.#views.verifications,
       pins: this.#rulings,
       refusals: this.#refusals,
@@ -205,7 +205,7 @@ export class Daemon {
       gate,
       refusals: this.#refusals,
       pins: this.#rulings,
-      partsOf: async (revision) => this.#keeper.partsOf(revision, this.#store.kept),
+      partsOf: async (revision) => redaction.remembered(this.#keeper.partsOf(revision, this.#store.kept)),
       clock,
       deadlineMs: options.reload.deadlineMs,
       minIntervalMs: options.reload.minIntervalMs,

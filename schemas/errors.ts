@@ -38,6 +38,7 @@ export const daemonErrors = {
   notifications_refused: 65,
   notifications_unavailable: 69,
   settings_invalid: 65,
+  validation_too_slow: 65,
   snapshot_too_large: 65,
   too_much_removed: 1,
   subscriber_rejected: 1,

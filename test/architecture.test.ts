@@ -92,7 +92,7 @@ describe('the architecture', () => {
       '@google-cloud/secret-manager': ['daemon/sources/gcp/secret-manager-client.ts'],
       'google-gax': ['secret-manager-client', 'google-credentials'].map((name) => `daemon/sources/gcp/${name}.ts`),
       'crc-32': ['daemon/sources/gcp/secret-manager-client.ts'],
-      'p-limit': ['sources/gcp/metered-manager', 'sources/parser', 'observe/alert-target'].map(
+      'p-limit': ['sources/gcp/metered-manager', 'ops/run-worker', 'observe/alert-target'].map(
         (name) => `daemon/${name}.ts`,
       ),
     };

@@ -17,7 +17,7 @@ const patienceMs = 10_000;
  * `DaemonError` that says what is wrong. What is only doubtful, such as a file that others may read, goes to the log.
  */
 export async function tryOutSettings(options: Options, env: NodeJS.ProcessEnv, log: Log): Promise<void> {
-  const { schema, validate, doubts } = loadAppSchema(options.schema);
+  const { schema, doubts, ...validation } = loadAppSchema(options.schema);
   for (const doubt of doubts) log('warn', 'schema_doubtful', `${options.schema}: ${doubt}`);
   const layers = new LayerStore(
     createSources({
@@ -37,7 +37,10 @@ export async function tryOutSettings(options: Options, env: NodeJS.ProcessEnv, l
   const request = { fresh: true, acceptGone: true, acceptMissing: false, ...patience };
   try {
     await layers.load(layers.sourceIds, request, AbortSignal.timeout(deadlineMs));
-    new CandidateMaker({ validate, maxBytes: options.limits.snapshotSize }).make(layers.partsOf(layers.newest));
+    const candidates = new CandidateMaker({ ...validation, maxBytes: options.limits.snapshotSize });
+    const parts = layers.partsOf(layers.newest);
+    await candidates.prepare(parts);
+    candidates.make(parts);
   } catch (error) {
     throw error instanceof DaemonError ? await layers.located(error) : error;
   } finally {

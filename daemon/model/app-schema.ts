@@ -18,14 +18,23 @@ export class AppSchema {
     this.#references = new SchemaReferences(root);
   }
 
-  /** `true` or `false` where the schema says so with `writeOnly` or `x-secret`, for the path or for what holds it. */
+  /**
+   * `true` or `false` where the schema says so with `writeOnly` or `x-secret`, for the path or for what holds it. One place that
+   * makes a path secret is enough; `false` counts where it holds whichever of several alternatives applies.
+   */
   secrecy(path: Path): boolean | undefined {
     for (let length = path.length; length >= 0; length--) {
-      const schemas = this.at(path.slice(0, length));
+      const at = path.slice(0, length);
+      const schemas = this.at(at);
       if (schemas.some((schema) => schema.writeOnly === true || schema['x-secret'] === true)) return true;
-      if (schemas.some((schema) => schema['x-secret'] === false)) return false;
+      if (schemas.some(isOpen) && this.#isAlwaysOpen(this.root, at, new Set())) return false;
     }
     return undefined;
+  }
+
+  /** References that lead out of the document, with their places. What they say is not known, so it is taken for secret. */
+  get unfollowed(): readonly string[] {
+    return this.#references.unfollowed;
   }
 
   /**
@@ -69,18 +78,51 @@ export class AppSchema {
     return found;
   }
 
+  #isAlwaysOpen(schema: JsonValue | undefined, path: Path, seen: Set<JsonObject>): boolean {
+    if (!isObject(schema) || seen.has(schema)) return false;
+    if (path.length === 0 && isOpen(schema)) return true;
+    const inPart = (part: JsonValue | undefined) => this.#isAlwaysOpen(part, path, new Set([...seen, schema]));
+    const [first, ...rest] = path;
+    const inChild = (child: JsonValue) => this.#isAlwaysOpen(child, rest, new Set());
+    return (
+      (first !== undefined && childSchemas(schema, first, true).some(inChild)) ||
+      this.#referred(schema).some(inPart) ||
+      listOf(schema.allOf).some(inPart) ||
+      [schema.anyOf, schema.oneOf].some((all) => listOf(all).length > 0 && listOf(all).every(inPart)) ||
+      (inPart(schema.then) && inPart(schema.else))
+    );
+  }
+
   #expand(schema: JsonValue | undefined, seen: Set<JsonValue>): JsonObject[] {
     if (!isObject(schema) || seen.has(schema)) return [];
     seen.add(schema);
-    const inner: (JsonValue | undefined)[] = ['allOf', 'anyOf', 'oneOf'].flatMap((word) =>
-      Array.isArray(schema[word]) ? (schema[word] as JsonValue[]) : [],
-    );
+    const { allOf, anyOf, oneOf, dependentSchemas, dependencies } = schema;
+    const inner: (JsonValue | undefined)[] = [allOf, anyOf, oneOf].flatMap(listOf);
     inner.push(schema.if, schema.then, schema.else);
-    if (isObject(schema.dependentSchemas)) inner.push(...Object.values(schema.dependentSchemas));
-    for (const ref of [schema.$ref, schema.$dynamicRef])
-      if (typeof ref === 'string') inner.push(this.#references.resolve(schema, ref));
+    for (const map of [dependentSchemas, dependencies]) if (isObject(map)) inner.push(...Object.values(map));
+    inner.push(...this.#referred(schema));
     return [schema, ...inner.flatMap((part) => this.#expand(part, seen))];
   }
+
+  /** What a schema's references name. */
+  #referred(schema: JsonObject): readonly JsonValue[] {
+    const { $ref, $dynamicRef } = schema;
+    const found: JsonValue[] = [];
+    if (typeof $ref === 'string') found.push(this.#references.resolve(schema, $ref) ?? unknown);
+    if (typeof $dynamicRef === 'string') found.push(...this.#references.resolveDynamic(schema, $dynamicRef));
+    return found;
+  }
+}
+
+/** Stands for a schema that is not at hand. */
+const unknown: JsonObject = { 'x-secret': true };
+
+function isOpen(schema: JsonObject): boolean {
+  return schema['x-secret'] === false;
+}
+
+function listOf(value: JsonValue | undefined): readonly JsonValue[] {
+  return Array.isArray(value) ? value : [];
 }
 
 /** The types that a schema names itself; without `type`, those of the values that it lists. */
@@ -98,14 +140,10 @@ function listed({ enum: values, const: value }: JsonObject): readonly JsonValue[
   return [...(Array.isArray(values) ? values : []), ...(value === undefined ? [] : [value])];
 }
 
-function childSchemas(parent: JsonObject, key: string): JsonValue[] {
-  const { properties, patternProperties, additionalProperties, prefixItems, items } = parent;
-  const found: JsonValue[] = [];
-  if (/^\d+$/.test(key)) {
-    const own = Array.isArray(prefixItems) ? prefixItems[Number(key)] : undefined;
-    if (own !== undefined) found.push(own);
-    else if (items !== undefined) found.push(items);
-  }
+/** `isSure`: only what applies whatever else the schema says. */
+function childSchemas(parent: JsonObject, key: string, isSure = false): JsonValue[] {
+  const { properties, patternProperties, additionalProperties, unevaluatedProperties } = parent;
+  const found: JsonValue[] = /^\d+$/.test(key) ? itemSchemas(parent, Number(key), isSure) : [];
   if (isObject(properties) && Object.hasOwn(properties, key)) found.push(properties[key]!);
   if (isObject(patternProperties)) {
     for (const [pattern, schema] of Object.entries(patternProperties)) {
@@ -113,5 +151,17 @@ function childSchemas(parent: JsonObject, key: string): JsonValue[] {
     }
   }
   if (found.length === 0 && additionalProperties !== undefined) found.push(additionalProperties);
+  if (found.length === 0 && unevaluatedProperties !== undefined && !isSure) found.push(unevaluatedProperties);
   return found;
+}
+
+function itemSchemas(
+  { prefixItems, items, additionalItems, unevaluatedItems, contains }: JsonObject,
+  i: number,
+  isSure: boolean,
+): JsonValue[] {
+  // In draft-07 a list of `items` is what `prefixItems` is since.
+  const own = listOf(prefixItems)[i] ?? listOf(items)[i] ?? (Array.isArray(items) ? additionalItems : items);
+  const all = isSure ? [own] : [own ?? unevaluatedItems, contains];
+  return all.filter((one) => one !== undefined);
 }

@@ -2,9 +2,16 @@ import { isObject, type JsonObject, type JsonValue } from '../../schemas/json.ts
 import { fromPointer } from '../../schemas/patch.ts';
 
 /** Keywords whose value is data, not a schema. */
-const dataWords = new Set(['enum', 'const', 'default', 'examples']);
+export const dataWords = new Set(['enum', 'const', 'default', 'examples']);
 /** Keywords whose value maps names to schemas. */
-const mapWords = new Set(['properties', 'patternProperties', '$defs', 'definitions', 'dependentSchemas']);
+export const mapWords = new Set([
+  'properties',
+  'patternProperties',
+  '$defs',
+  'definitions',
+  'dependentSchemas',
+  'dependencies',
+]);
 /** The address of a schema that gives itself none. */
 const defaultBase = 'schema:///root';
 
@@ -12,6 +19,7 @@ const defaultBase = 'schema:///root';
 export class SchemaReferences {
   readonly #bases = new Map<JsonObject, string>();
   readonly #targets = new Map<string, JsonObject>();
+  readonly #dynamic = new Map<string, JsonObject[]>();
 
   constructor(root: JsonObject) {
     this.#targets.set(defaultBase, root);
@@ -28,6 +36,21 @@ export class SchemaReferences {
     return path?.reduce(child, this.#targets.get(document!));
   }
 
+  /** The schemas that a `$dynamicRef` in `from` may name: which of them depends on how it is come to. */
+  resolveDynamic(from: JsonObject, ref: string): readonly JsonValue[] {
+    const named = this.#dynamic.get(ref.split('#')[1] ?? '') ?? [];
+    const plain = this.resolve(from, ref);
+    return plain === undefined || named.includes(plain as JsonObject) ? named : [plain, ...named];
+  }
+
+  /** Every `$ref` that this document does not have the target of. */
+  get unfollowed(): readonly string[] {
+    const found = new Set<string>();
+    for (const node of this.#bases.keys())
+      if (typeof node.$ref === 'string' && this.resolve(node, node.$ref) === undefined) found.add(node.$ref);
+    return [...found];
+  }
+
   #index(node: JsonValue, outer: string): void {
     if (Array.isArray(node)) for (const item of node) this.#index(item, outer);
     if (!isObject(node)) return;
@@ -38,6 +61,8 @@ export class SchemaReferences {
     this.#bases.set(node, base);
     for (const anchor of [node.$anchor, node.$dynamicAnchor])
       if (typeof anchor === 'string') this.#targets.set(`${base}#${anchor}`, node);
+    const { $dynamicAnchor: name } = node;
+    if (typeof name === 'string') this.#dynamic.set(name, [...(this.#dynamic.get(name) ?? []), node]);
     for (const [word, value] of Object.entries(node)) {
       if (mapWords.has(word) && isObject(value)) for (const part of Object.values(value)) this.#index(part, base);
       else if (!dataWords.has(word)) this.#index(value, base);

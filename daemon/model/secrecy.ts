@@ -1,10 +1,8 @@
 import { isObject, type JsonObject, type JsonValue } from '../../schemas/json.ts';
 import { type Path, valueAt } from '../../schemas/paths.ts';
+import { redacted } from '../../schemas/redactor.ts';
 import type { AppSchema } from './app-schema.ts';
 import type { LayerPart } from './layer.ts';
-
-/** What stands in place of a secret value. */
-export const redacted = '[redacted]';
 
 /** The part that gives the value at a path: the highest one that has it. */
 export function winningPart(parts: readonly LayerPart[], path: Path): LayerPart | undefined {

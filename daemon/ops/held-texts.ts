@@ -1,9 +1,7 @@
 import { isObject, type JsonObject, type JsonValue } from '../../schemas/json.ts';
+import { secretTextOf } from '../../schemas/secret-texts.ts';
 
 type Tree = JsonObject | readonly JsonValue[];
-
-/** A number with fewer digits is too common in ordinary text to be a secret. */
-const minSecretDigits = 8;
 
 /**
  * The texts and numbers in the settings trees that are held, each counted. A tree is counted by identity, and its subtrees
@@ -16,12 +14,17 @@ export class HeldTexts {
   // this never has more entries than what is held now and what was held when the index was last brought up to date.
   readonly #changes = new Set<string>();
 
+  /** What is held now. */
+  get texts(): Iterable<string> {
+    return this.#texts.keys();
+  }
+
   /** Holds a tree once more. */
   hold(value: JsonValue): void {
     if (isTree(value)) {
       if (count(this.#trees, value, 1) === 1) for (const child of Object.values(value)) this.hold(child);
     } else {
-      const text = textOf(value);
+      const text = secretTextOf(value);
       if (text !== undefined && count(this.#texts, text, 1) === 1) this.#toggle(text);
     }
   }
@@ -32,7 +35,7 @@ export class HeldTexts {
       if (this.#trees.has(value) && count(this.#trees, value, -1) === 0)
         for (const child of Object.values(value)) this.release(child);
     } else {
-      const text = textOf(value);
+      const text = secretTextOf(value);
       if (text !== undefined && this.#texts.has(text) && count(this.#texts, text, -1) === 0) this.#toggle(text);
     }
   }
@@ -52,13 +55,6 @@ export class HeldTexts {
 
 function isTree(value: JsonValue): value is Tree {
   return isObject(value) || Array.isArray(value);
-}
-
-function textOf(value: JsonValue): string | undefined {
-  if (typeof value === 'string') return value;
-  if (typeof value !== 'number') return undefined;
-  const text = String(value);
-  return text.replace(/\D/g, '').length < minSecretDigits ? undefined : text;
 }
 
 /** Returns the new count; at 0 the entry is removed. */

@@ -2,6 +2,7 @@ import type { Issue } from '../../schemas/errors.ts';
 import { DaemonError } from '../model/errors.ts';
 import type { LayerPart } from '../model/layer.ts';
 import type { Candidate, Cause, KeptSnapshot, Pin, ReloadOutcome, Snapshot } from '../model/snapshot.ts';
+import type { ValidateElsewhere } from './bounded-validation.ts';
 import { findShadowed } from './find-shadowed.ts';
 import { LossGuard } from './loss-guard.ts';
 import { CandidateMaker } from './make-candidate.ts';
@@ -33,6 +34,7 @@ export interface Publisher {
 export interface CommitGateParts {
   readonly store: SnapshotStore;
   readonly validate: Validate;
+  readonly validateElsewhere: ValidateElsewhere;
   readonly voters: Voters;
   readonly pins: PinKeeper;
   readonly refusals: Refusals;
@@ -79,6 +81,9 @@ export interface Preview {
   readonly pinned?: number;
 }
 
+/** How long validating may hold up the event loop where the settings were served before. */
+const servedMs = 5_000;
+
 const nobody: Trial = { asked: 0, rejectedBy: [], silent: [], refusers: [] };
 
 /**
@@ -91,9 +96,9 @@ export class CommitGate {
   readonly #guard: LossGuard;
 
   constructor(parts: CommitGateParts) {
-    const { validate, maxSnapshotBytes, maxRemoved } = parts;
+    const { validate, validateElsewhere, maxSnapshotBytes, maxRemoved } = parts;
     this.#parts = parts;
-    this.#candidates = new CandidateMaker({ validate, maxBytes: maxSnapshotBytes });
+    this.#candidates = new CandidateMaker({ validate, validateElsewhere, maxBytes: maxSnapshotBytes });
     this.#guard = new LossGuard(maxRemoved);
   }
 
@@ -102,8 +107,15 @@ export class CommitGate {
   }
 
   /** Merged, validated and weighed. Parts lowest priority first. Throws `settings_invalid` or `snapshot_too_large`. */
-  candidate(parts: readonly LayerPart[]): Candidate {
-    return this.#candidates.make(parts);
+  candidate(parts: readonly LayerPart[], ms?: number): Candidate {
+    return this.#candidates.make(parts, ms);
+  }
+
+  /** A worker validates what would hold up the event loop; `undefined` where there is nothing to wait for. */
+  #prepare(parts: readonly LayerPart[], signal: AbortSignal): Promise<void> | undefined {
+    return this.#candidates.prepare(parts)?.then(() => {
+      if (signal.aborted) throw stopping();
+    });
   }
 
   /**
@@ -119,6 +131,8 @@ export class CommitGate {
     waiting: Waiting = notWaiting,
   ): Promise<Passed | undefined> {
     const { store, pins } = this.#parts;
+    const prepared = this.#prepare(parts, signal);
+    if (prepared) await prepared;
     const draft = store.draft(this.candidate(parts), cause);
     const shadowed = draft.isNew || !store.current ? [] : findShadowed(store.current.parts, parts);
     if (draft.isNew) {
@@ -140,7 +154,7 @@ export class CommitGate {
   /** Serves what was served before a restart. Throws `settings_invalid`. */
   restore(kept: KeptSnapshot): Snapshot {
     const { store, publisher } = this.#parts;
-    const snapshot = store.restore(kept, this.candidate(kept.parts));
+    const snapshot = store.restore(kept, this.candidate(kept.parts, servedMs));
     publisher.publishToAll(snapshot);
     return snapshot;
   }
@@ -157,12 +171,14 @@ export class CommitGate {
 
   /** Commits what was served before. It is validated again, for the schema may be another one now. */
   passAgain(parts: readonly LayerPart[]): Snapshot {
-    return this.#commitForAll(this.#parts.store.draft(this.candidate(parts), 'rollback'));
+    return this.#commitForAll(this.#parts.store.draft(this.candidate(parts, servedMs), 'rollback'));
   }
 
   /** As {@link passAgain}, once every program with `verify` has accepted it. Throws as {@link pass}. */
   async passAgainVerified(parts: readonly LayerPart[], signal: AbortSignal): Promise<Snapshot> {
     const { store, voters } = this.#parts;
+    const prepared = this.#prepare(parts, signal);
+    if (prepared) await prepared;
     const draft = store.draft(this.candidate(parts), 'rollback');
     if (draft.isNew) judgeTrial(await voters.tryOut(draft.snapshot, signal, []));
     if (signal.aborted) throw stopping();
@@ -252,7 +268,9 @@ export class CommitGate {
     const pinned = pins.pin && { pinned: pins.pin.revision };
     let seen = { changed: [] as readonly string[], removed: [] as readonly string[], trial: nobody };
     try {
-      const { snapshot, isNew } = store.draft(this.candidate(await load()), 'operator');
+      const parts = await load();
+      await this.#prepare(parts, signal);
+      const { snapshot, isNew } = store.draft(this.candidate(parts), 'operator');
       if (isNew) {
         seen = { ...seen, changed: snapshot.changed, removed: snapshot.removed };
         this.#guard.check(store.current, snapshot);

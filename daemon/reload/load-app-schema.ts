@@ -7,12 +7,18 @@ import { fromPointer } from '../../schemas/patch.ts';
 import { formatPath } from '../../schemas/paths.ts';
 import { AppSchema } from '../model/app-schema.ts';
 import { DaemonError, systemCode } from '../model/errors.ts';
+import { slowKeywords } from '../model/slow-keywords.ts';
+import { within } from '../ops/within.ts';
 import { decodeText } from '../sources/decode-text.ts';
 import { parseText } from '../sources/parse-text.ts';
+import { bounded, type ValidateElsewhere, validateInWorker } from './bounded-validation.ts';
 import { issueOf, type Validate } from './validate-candidate.ts';
 
 /** Issues told of one candidate; more help nobody. */
 const maxIssues = 50;
+/** In a larger candidate, or when it takes longer, only the first issue is told. */
+const maxValuesForAll = 20_000;
+const msForAll = 50;
 /** What draft 2020-12 and draft-07 are called. */
 const newer = /^https?:\/\/json-schema\.org\/draft\/2020-12\/schema#?$/;
 const older = /^https?:\/\/json-schema\.org\/draft-07\/schema#?$/;
@@ -28,7 +34,8 @@ const plain: AjvOptions = { strict: false, verbose: false, logger: false, format
 export interface LoadedSchema {
   readonly schema: AppSchema;
   readonly validate: Validate;
-  /** Of keywords that do not exist, mostly misspelt ones. */
+  readonly validateElsewhere: ValidateElsewhere;
+  /** Of keywords that do not exist, mostly misspelt ones, and of those that may take long to check. */
   readonly doubts: readonly string[];
 }
 
@@ -42,21 +49,45 @@ export function loadAppSchema(file: string): LoadedSchema {
   const create = dialectOf(root, file);
   refuseAsync(root, file);
   checkAgainstMeta(create, root, file);
+  const { schema, validate } = compileAppSchema(root, file);
+  const slow = slowKeywords(root);
+  const unfollowed = schema.unfollowed.map(
+    (ref) => `$ref ${ref} leads out of this file: what it refers to counts as secret`,
+  );
+  const doubts = [...doubtsAbout(create, root), ...unfollowed, ...slow];
+  const elsewhere = (settings: JsonObject) => validateInWorker({ root, file, settings });
+  return { schema, validate: slow.length > 0 ? bounded(validate) : validate, validateElsewhere: elsewhere, doubts };
+}
+
+/** Compiles a checked schema. Its `validate` takes as long as it takes. */
+export function compileAppSchema(root: JsonObject, file: string): Pick<LoadedSchema, 'schema' | 'validate'> {
+  const create = dialectOf(root, file);
   const schema = new AppSchema(root);
   const check = compile(create({ ...plain, allErrors: false }), root, file);
-  // All of what is wrong is looked for only where something is: a wrong list can have hundreds of thousands of errors.
   let checkAll: typeof check | undefined;
   const validate: Validate = (settings) => {
     if (check(settings)) return [];
+    const all = () => {
+      checkAll!(settings);
+      return checkAll!.errors;
+    };
     checkAll ??= compile(create({ ...plain, allErrors: true }), root, file);
-    checkAll(settings);
-    const errors = checkAll.errors ?? check.errors ?? [];
+    // All issues are looked for only where there are any, and not where there may be hundreds of thousands.
+    const found = hasMoreValuesThan(maxValuesForAll, settings) ? undefined : within(msForAll, all);
+    const errors = (found === 'late' ? undefined : found) ?? check.errors ?? [];
     return errors
       .filter(({ keyword }) => keyword !== 'if')
       .slice(0, maxIssues)
       .map((error) => issueOf(error, schema));
   };
-  return { schema, validate, doubts: doubtsAbout(create, root) };
+  return { schema, validate };
+}
+
+function hasMoreValuesThan(most: number, root: JsonValue): boolean {
+  let left = most;
+  const visit = (value: JsonValue): boolean =>
+    --left < 0 || (typeof value === 'object' && value !== null && Object.values(value).some(visit));
+  return visit(root);
 }
 
 type Create = (options: AjvOptions) => Ajv;

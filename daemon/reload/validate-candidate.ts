@@ -9,12 +9,14 @@ import { nearest } from '../model/nearest.ts';
 import { winningPart } from '../model/secrecy.ts';
 import type { Candidate } from '../model/snapshot.ts';
 
-/** Returns what is wrong with settings; nothing when they are valid. Never mentions a value. */
-export type Validate = (settings: JsonObject) => readonly Issue[];
+/**
+ * Returns the issues of settings; none when they are valid. Never mentions a value. Throws `validation_too_slow` where it may
+ * take long and takes longer than `ms`, by default 100.
+ */
+export type Validate = (settings: JsonObject, ms?: number) => readonly Issue[];
 
-/** Throws `settings_invalid` with every issue, and the part that gave the first one's value. */
-export function validateCandidate(validate: Validate, { settings, parts }: Candidate): void {
-  const issues = validate(settings);
+/** Throws `settings_invalid` where there are issues, with all of them and the part that gave the first one's value. */
+export function assertValid({ parts }: Candidate, issues: readonly Issue[]): void {
   const [first] = issues;
   if (!first) return;
   const more = issues.length > 1 ? `, and ${issues.length - 1} more` : '';

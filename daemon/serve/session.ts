@@ -9,6 +9,7 @@ import {
 } from '../../schemas/wire.ts';
 import { type Clock, timestamp } from '../ops/clock.ts';
 import type { Allowance } from './allowance.ts';
+import { type Clean, cleanNack } from './clean-nack.ts';
 import type { Edition } from './edition.ts';
 import { type Answer, OpenRequests } from './open-requests.ts';
 import { type Line, Outbox } from './outbox.ts';
@@ -39,7 +40,7 @@ export interface SessionParts {
   readonly answer: (request: Request, session: Session) => Promise<Answer>;
   readonly onEvent: (event: SessionEvent, session: Session) => void;
   /** Takes secrets and control characters out of what a program says. */
-  readonly clean: (text: string) => string;
+  readonly clean: Clean;
   /** {@link Session.isBehind} has ended. */
   readonly onCaughtUp: () => void;
 }
@@ -324,7 +325,7 @@ export class Session {
 
   #onNack(said: Nack): void {
     const { clean, onEvent } = this.#parts;
-    const nack = { ...said, code: clean(said.code), message: clean(said.message), paths: said.paths.map(clean) };
+    const nack = cleanNack(said, clean);
     if (this.#trials.answer(nack.nonce, nack)) return;
     const answered = this.#slot.answered(nack.nonce);
     if (!answered) return;
@@ -380,7 +381,7 @@ export class Session {
 
   #onReport({ code, message, recovered = false }: ToDaemon['report']): void {
     const { clean, clock, onEvent } = this.#parts;
-    const said = { code: clean(code), message: clean(message) };
+    const said = { code: clean(code), message: clean(message, 'message') };
     const since = this.#failure?.code === said.code ? this.#failure.since : timestamp(clock);
     this.#failure = recovered ? undefined : { ...said, since };
     onEvent({ kind: 'reported', ...said, recovered }, this);

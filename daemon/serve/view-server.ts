@@ -6,6 +6,7 @@ import type { Log } from '../ops/log.ts';
 import type { SocketFile, SocketRights } from '../ops/socket-file.ts';
 import type { Allowances } from './allowance.ts';
 import type { CheckFrame } from './check-frame.ts';
+import type { Clean } from './clean-nack.ts';
 import type { Doorkeeper } from './doorkeeper.ts';
 import { stateFor } from './for-view.ts';
 import { Intake } from './intake.ts';
@@ -31,7 +32,7 @@ export interface ViewServerParts {
   readonly mayRotate: boolean;
   readonly answer: (request: Request, session: Session) => Promise<Answer>;
   readonly onEvent: (event: SessionEvent, session: Session) => void;
-  readonly clean: (text: string) => string;
+  readonly clean: Clean;
 }
 
 /** What a line of the log takes besides its message. */

@@ -9,6 +9,7 @@ import { viewSocket } from '../ops/socket-paths.ts';
 import type { ViewOptions } from '../ops/view-options.ts';
 import { Allowances } from './allowance.ts';
 import { createFrameCheck } from './check-frame.ts';
+import type { Clean } from './clean-nack.ts';
 import { Deliveries } from './deliveries.ts';
 import { Doorkeeper } from './doorkeeper.ts';
 import type { Answer } from './open-requests.ts';
@@ -33,8 +34,7 @@ export interface ViewsParts {
   readonly onTrouble: (what: 'clients' | 'peers', problem: string | undefined) => void;
   /** Every program has answered a revision. */
   readonly onSettled: (revision: number, delivery: Delivery) => void;
-  /** Takes secrets out of what a program says. */
-  readonly clean: (text: string) => string;
+  readonly clean: Clean;
   readonly roster: RosterKeeper;
   /** A program said goodbye, and none of its name is left. */
   readonly onGoodbye: (voter: string) => void;
@@ -73,7 +73,7 @@ export class Views {
       ...parts,
       doorkeeper: this.doorkeeper,
       allowances: new Allowances(options.limits, parts.clock, parts.log),
-      clean: (text: string) => plainText(parts.clean(text)),
+      clean: (text, as) => plainText(parts.clean(text, as)),
       maxFrameBytes: options.limits.snapshotSize + frameOverheadBytes,
       verifyMs: options.rollout.verifyMs,
       checkFrame: createFrameCheck(),

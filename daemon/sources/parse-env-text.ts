@@ -1,4 +1,7 @@
 import { DaemonError } from '../model/errors.ts';
+import { type ParseRules, tooManyKeys } from './parse-rules.ts';
+
+type EnvRules = Pick<ParseRules, 'subject' | 'keys'>;
 
 const name = /[\w.-]+/y;
 const blanks = /[ \t]*/y;
@@ -12,20 +15,21 @@ const escapes: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', '
  * The variables of a `.env` text, in order: `NAME=value` a line, `export` before it or not, comments from `#`. A value in
  * single quotes or backticks is as it is written, one in double quotes knows `\n`, `\r`, `\t`, `\"` and `\\`, and both may
  * run over lines; a bare one ends before ` #` and has no blanks around it. What is checked is what is served: one pass
- * takes each value from the very characters that it has looked at. Throws `source_malformed` or `source_duplicate_key`.
+ * takes each value from the very characters that it has looked at. Throws `source_malformed`,
+ * `source_duplicate_key` or `source_too_many_keys`.
  */
-export function parseEnvText(source: string, subject: string): Record<string, string> {
-  return new EnvText(source.replace(/\r\n?/g, '\n'), subject).read();
+export function parseEnvText(source: string, rules: EnvRules): Record<string, string> {
+  return new EnvText(source.replace(/\r\n?/g, '\n'), rules).read();
 }
 
 class EnvText {
   readonly #text: string;
-  readonly #subject: string;
+  readonly #rules: EnvRules;
   #at = 0;
 
-  constructor(text: string, subject: string) {
+  constructor(text: string, rules: EnvRules) {
     this.#text = text;
-    this.#subject = subject;
+    this.#rules = rules;
   }
 
   read(): Record<string, string> {
@@ -36,6 +40,7 @@ class EnvText {
       const start = this.#at;
       const key = this.#name();
       if (found.has(key)) throw this.#error('source_duplicate_key', `${key} is given twice`, 'keep one of them', start);
+      if (found.size === this.#rules.keys) throw tooManyKeys(this.#rules);
       found.set(key, this.#value(start));
     }
     return Object.fromEntries(found);
@@ -116,6 +121,6 @@ class EnvText {
 
   #error(code: 'source_malformed' | 'source_duplicate_key', what: string, mend: string, at: number): DaemonError {
     const line = this.#text.slice(0, at).split('\n').length;
-    return new DaemonError(code, what, { subject: this.#subject, line, mend });
+    return new DaemonError(code, what, { subject: this.#rules.subject, line, mend });
   }
 }

@@ -35,7 +35,7 @@ export function encrypted({ subject }: ParseRules): DaemonError {
   });
 }
 
-export function tooManyKeys({ subject, keys }: ParseRules): DaemonError {
+export function tooManyKeys({ subject, keys }: Pick<ParseRules, 'subject' | 'keys'>): DaemonError {
   return new DaemonError('source_too_many_keys', `has more keys than limits.keys of ${keys}`, {
     subject,
     mend: 'split the file, or raise limits.keys',

@@ -12,7 +12,7 @@ import { readJson } from '../support/read-json.ts';
 const rules = { subject: 'f', depth: 64, keys: 20_000, values: 100_000 };
 const yaml = (text: string) => outcome(() => parseText(text, 'yaml', rules) ?? {});
 const json = (text: string) => outcome(() => parseText(text, 'json', rules) ?? {});
-const env = (text: string) => outcome(() => parseEnvText(text, 'f'));
+const env = (text: string) => outcome(() => parseEnvText(text, { subject: 'f', keys: 20_000 }));
 const schema = CORE_SCHEMA.withTags(mergeTag);
 const jsYaml = (text: string) => outcome(() => load(text, { schema }) as unknown);
 const soup = (...tokens: string[]) =>
@@ -81,7 +81,7 @@ describe(`.env files are read as dotenv reads them ${howToRepeat}`, function () 
     });
     const property = fc.property(variables, (wanted) => {
       const document = Object.entries(wanted).map(([name, value]) => `${name}=${quote(value)}\n`);
-      expect(parseEnvText(document.join(''), 'f')).deep.equal({ ...wanted });
+      expect(parseEnvText(document.join(''), { subject: 'f', keys: 20_000 })).deep.equal({ ...wanted });
     });
     check(property, 300);
   });

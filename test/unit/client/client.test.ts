@@ -135,4 +135,50 @@ describe('a rejection', () => {
     const rejection = new Rejection('verify_failed', [], new Error(message), settings);
     expect(rejection.message).equal('no [redacted], no [redacted]');
   });
+
+  it('carries no part of a secret, however a driver or a parser quotes it', () => {
+    const password = 'q7-CANARY2-zz';
+    const settings = {
+      user: 'billing',
+      url: `postgres://billing:${password}@db.internal/bill`,
+      sa: JSON.stringify({ type: 'sa', password: 'k9-CANARY3', key: 'x' }),
+      account: 1234567890,
+      pin: 123456,
+    };
+    const of = (error: unknown) => new Rejection('verify_failed', [], error, settings).message;
+    const quoted = attempt(() => JSON.parse(settings.sa.replace('"k9', 'k9')));
+    expect(quoted.message).contain('CANARY3');
+    expect(of(new Error(`connect ECONNREFUSED for ${settings.url}`))).equal('connect ECONNREFUSED for [redacted]');
+    expect(of(new Error(`no login of billing with ${password}`))).equal('no login of [redacted] with [redacted]');
+    expect(of(quoted)).equal('SyntaxError');
+    expect(of(attempt(() => JSON.parse('{"a": 1,}')))).equal('SyntaxError at line 1 column 9');
+    expect(of(new Error(`bad account: ${quoted.message}`, { cause: quoted }))).equal('bad account: SyntaxError');
+    expect(of(`bad account: ${quoted.message}`)).equal('SyntaxError');
+    expect(of(new Error('no password k9-CANARY3 for account 1234567890, 123456 bytes'))).equal(
+      'no password [redacted] for account [redacted], 123456 bytes',
+    );
+    const start = Object.assign(new Error('no user q7-CANAR'), { code: 'ECONNREFUSED' });
+    expect(of(start)).equal('ECONNREFUSED: message withheld: it shares text with a secret');
+    expect(of(new Error('getaddrinfo ENOTFOUND db.internal'))).equal('getaddrinfo ENOTFOUND db.internal');
+  });
+
+  it('carries no value of the settings that it would replace either', () => {
+    const rejection = new Rejection(
+      'verify_failed',
+      [],
+      new Error('old-secret, not new-secret'),
+      ['new-secret'],
+      ['old-secret'],
+    );
+    expect(rejection.message).equal('[redacted], not [redacted]');
+  });
 });
+
+function attempt(task: () => unknown): Error {
+  try {
+    task();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('it did not fail');
+}

@@ -158,6 +158,55 @@ describe("an application's schema, read by path", () => {
     expect(older.scalarTypes(['a'])).deep.equal(['number']);
   });
 
+  it('takes for secret what any place marks, behind references, dependencies and unevaluated parts too', () => {
+    const marked = { writeOnly: true };
+    const schema = new AppSchema({
+      $id: 'https://example.com/app.json',
+      properties: {
+        dynamic: { $dynamicRef: '#node' },
+        lost: { $ref: 'https://example.com/none.json' },
+        dependent: { dependentSchemas: { a: { properties: { pw: marked } } } },
+        older: { dependencies: { a: { properties: { pw: marked } } } },
+        rest: { unevaluatedProperties: marked },
+        list: { contains: marked },
+        tuple: { items: [{}, marked], additionalItems: marked },
+      },
+      $defs: {
+        a: { $id: 'a.json', $dynamicAnchor: 'node' },
+        b: { $id: 'b.json', $dynamicAnchor: 'node', 'x-secret': true },
+      },
+    });
+    const paths = ['dynamic', 'lost', 'dependent.pw', 'older.pw', 'rest.x', 'list.0', 'tuple.1', 'tuple.2'];
+    for (const path of paths) expect(schema.secrecy(path.split('.')), path).equal(true);
+    expect(schema.secrecy(['tuple', '0'])).equal(undefined);
+    expect(schema.unfollowed).deep.equal(['https://example.com/none.json']);
+  });
+
+  it('takes for not secret only what every alternative says so of', () => {
+    const open = { 'x-secret': false };
+    const inner = { properties: { a: open } };
+    const other = { properties: { a: {} } };
+    const schema = new AppSchema({
+      properties: {
+        one: { anyOf: [inner, other] },
+        all: { oneOf: [inner, { allOf: [inner, other] }, { $ref: '#/properties/plain' }] },
+        plain: inner,
+        // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
+        if: { if: other, then: inner },
+        // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
+        both: { if: other, then: inner, else: inner },
+        dependent: { dependentSchemas: { x: inner } },
+        rest: { allOf: [{ properties: { a: {} } }], unevaluatedProperties: open },
+        self: { anyOf: [{ $ref: '#/properties/self' }, inner] },
+        mixed: { anyOf: [inner, { properties: { a: { writeOnly: true } } }] },
+      },
+    });
+    const of = (name: string) => schema.secrecy([name, 'a']);
+    for (const name of ['all', 'plain', 'both']) expect(of(name), name).equal(false);
+    for (const name of ['one', 'if', 'dependent', 'rest', 'self']) expect(of(name), name).equal(undefined);
+    expect(of('mixed')).equal(true);
+  });
+
   it('takes the types of listed values where no type is named, and a number for what is either', () => {
     const listing = new AppSchema({
       properties: {

@@ -4,8 +4,8 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { HeldTexts } from '../../../daemon/ops/held-texts.ts';
 import { Redaction } from '../../../daemon/ops/redaction.ts';
-import { TextIndex } from '../../../daemon/ops/text-index.ts';
 import { deepFreeze, type JsonObject, type JsonValue } from '../../../schemas/json.ts';
+import { TextIndex } from '../../../schemas/text-index.ts';
 
 const tree = (value: string): JsonObject => deepFreeze({ database: { url: value } });
 const isSecret = (redaction: Redaction, value: string) => !redaction.clean(`a ${value} b`).includes(value);
@@ -59,6 +59,17 @@ describe('what is secret', () => {
     redaction.forget('never there');
     for (const value of ['gone-secret', 'gone-secret-2']) expect(isSecret(redaction, value), value).equal(false);
     expect(isSecret(redaction, 'kept-secret')).equal(true);
+  });
+
+  it('does not grow by documents with ever new names; what is held stays secret', () => {
+    const redaction = new Redaction();
+    const first = tree('first-secret');
+    redaction.remember('d-0', first);
+    redaction.remember('e-0', tree('other-secret'));
+    redaction.hold(first);
+    for (let i = 1; i <= 10_000; i++) redaction.remember(`d-${i}`, 'a-secret');
+    expect(isSecret(redaction, 'other-secret')).equal(false);
+    expect(isSecret(redaction, 'first-secret')).equal(true);
   });
 
   it('is a number only from eight digits on', () => {

@@ -68,7 +68,7 @@ describe('the gate before a commit', () => {
       publishToAll: ({ revision }: Snapshot, staged?: Snapshot) =>
         void published.push({ all: revision, ...(staged && { staged: staged.revision }) }),
     };
-    const rules = { maxSnapshotBytes: 200, maxRemoved: 0.5 };
+    const rules = { validateElsewhere: async () => [], maxSnapshotBytes: 200, maxRemoved: 0.5 };
     const voters = { tryOut, viewsAsked: () => ['default'], isShown: () => true };
     gate = new CommitGate({ store, validate, voters, pins, refusals, publisher, ...rules });
     expect(await pass([one])).include({ kind: 'committed' });

@@ -111,7 +111,7 @@ describe('the reloader', () => {
       publish: () => {},
       publishToAll: () => {},
     };
-    const rules = { maxSnapshotBytes: 1_000, maxRemoved: 1 };
+    const rules = { validateElsewhere: async () => [], maxSnapshotBytes: 1_000, maxRemoved: 1 };
     const voters = { tryOut, viewsAsked: () => ['default'], isShown: () => true };
     const gate = new CommitGate({ store, validate, voters, pins, refusals, publisher, ...rules });
     reloader = new Reloader({

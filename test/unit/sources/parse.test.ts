@@ -4,13 +4,14 @@ import { stringify } from 'yaml';
 import { AppSchema } from '../../../daemon/model/app-schema.ts';
 import { decodeText } from '../../../daemon/sources/decode-text.ts';
 import { settingsOfEnv } from '../../../daemon/sources/parse-env.ts';
-import { parseEnvText } from '../../../daemon/sources/parse-env-text.ts';
+import { parseEnvText as parseEnv } from '../../../daemon/sources/parse-env-text.ts';
 import { parseText } from '../../../daemon/sources/parse-text.ts';
 import { parseBytes } from '../../../daemon/sources/parser.ts';
 import { settings } from '../../support/arbitrary.ts';
 import { canary } from '../../support/canary.ts';
 
 const rules = { subject: 'f.yaml', depth: 64, keys: 20_000, values: 100_000 };
+const parseEnvText = (text: string, subject: string) => parseEnv(text, { ...rules, subject });
 const bytes = (text: string, format: 'yaml' | 'json' | 'env' | 'text', at: string[] = []) =>
   parseBytes(Buffer.from(text), { format, at, naming: {}, rules });
 
