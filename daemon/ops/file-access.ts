@@ -78,6 +78,11 @@ export function writers({ stats: { gid, mode } }: Place, { gids }: Account): str
   return (mode & 0o020) !== 0 && !isOwnGroup ? `which the group ${gid} may write to` : undefined;
 }
 
+/** The command that ends what {@link writers} found. */
+export function closedTo({ path, stats: { mode } }: Place): string {
+  return `chmod ${(mode & 0o002) !== 0 ? 'o' : 'g'}-w ${path}`;
+}
+
 function exposed(file: Place, folders: readonly Place[], { reader, groups }: AccessRules) {
   const { path, stats } = file;
   const name = () => accountName(reader.uid);
@@ -90,7 +95,7 @@ function exposed(file: Place, folders: readonly Place[], { reader, groups }: Acc
     return { what, mend: `keep it elsewhere, or chown root ${foreign.path}` };
   }
   const open = folders.find((folder) => writers(folder, reader) !== undefined);
-  if (open) return { what: `lies in ${open.path}, ${writers(open, reader)}`, mend: `chmod go-w ${open.path}` };
+  if (open) return { what: `lies in ${open.path}, ${writers(open, reader)}`, mend: closedTo(open) };
   const isReachable = folders.every(({ stats: { mode } }) => (mode & 0o001) !== 0);
   if ((stats.mode & 0o006) !== 0 && isReachable) return { what: 'can be read or written by everybody', mend: close() };
   const isOwnGroup = stats.gid === 0 || reader.gids.includes(stats.gid);

@@ -1,6 +1,6 @@
 import { lstatSync } from 'node:fs';
 import { type Account, accountName, chownTo } from './accounts.ts';
-import { foldersAboveSync, writers } from './file-access.ts';
+import { closedTo, foldersAboveSync, writers } from './file-access.ts';
 
 /** Why a folder is not to be trusted with sockets or state, and what ends that. */
 export interface FolderProblem {
@@ -28,5 +28,5 @@ export function folderProblem(folder: string, user: Account): FolderProblem | un
     return { what, mend: `choose a folder elsewhere, or chown root ${foreign.path}` };
   }
   const open = above.find((place) => writers(place, user) !== undefined);
-  return open && { what: `lies in ${open.path}, ${writers(open, user)}`, mend: `chmod go-w ${open.path}` };
+  return open && { what: `lies in ${open.path}, ${writers(open, user)}`, mend: closedTo(open) };
 }

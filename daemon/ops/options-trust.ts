@@ -2,7 +2,7 @@ import { lstatSync, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
 import { DaemonError } from '../model/errors.ts';
 import { type Account, accountName, closeTo, ownAccount } from './accounts.ts';
-import { foldersAboveSync, isOnReadOnlyMount, type Place, writers } from './file-access.ts';
+import { closedTo, foldersAboveSync, isOnReadOnlyMount, type Place, writers } from './file-access.ts';
 
 /**
  * An options file that was found where the command stands, and not named, must be of root or of who calls, and so must the
@@ -28,7 +28,7 @@ export function optionsExposure(
   const open = [own, ...foldersAboveSync(file)].find((place) => writers(place, reader) !== undefined);
   if (!open) return undefined;
   if (open === own) return { what: 'can be written by others', mend: closeTo(reader.uid, file) };
-  return { what: `lies in ${open.path}, ${writers(open, reader)}`, mend: `chmod go-w ${open.path}` };
+  return { what: `lies in ${open.path}, ${writers(open, reader)}`, mend: closedTo(open) };
 }
 
 /** As it is, not what a link leads to: who owns a link chooses that. */
