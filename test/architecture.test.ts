@@ -128,6 +128,7 @@ describe('the architecture', () => {
     const reasons: Readonly<Record<string, string>> = {
       'client/config-client.ts': 'one class with the whole of a fixed interface',
       'client/link.ts': 'one state machine',
+      'daemon/admin/reports.ts': 'all that the daemon says about itself',
       'daemon/daemon.ts': 'the composition root',
       'daemon/reload/commit-gate.ts': 'all that stands before a commit',
       'daemon/reload/refusals.ts': 'one state, kept and persisted',

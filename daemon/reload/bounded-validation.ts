@@ -3,7 +3,6 @@ import type { JsonObject } from '../../schemas/json.ts';
 import { DaemonError } from '../model/errors.ts';
 import { runWorker, WorkerEnded, workerFile } from '../ops/run-worker.ts';
 import { within } from '../ops/within.ts';
-import type { Validate } from './validate-candidate.ts';
 
 /** Validates in a worker, for up to 5 s. Throws `validation_too_slow`. */
 export type ValidateElsewhere = (settings: JsonObject) => Promise<readonly Issue[]>;
@@ -20,15 +19,14 @@ const loopMs = 100;
 
 const worker = workerFile('reload', 'validate-worker', import.meta);
 
-/** Stops after its time. */
-export function bounded(validate: Validate): Validate {
-  return (settings, ms = loopMs) => {
-    const issues = within(ms, () => validate(settings));
-    if (issues === 'late') throw tooSlow(`takes more than ${ms} ms`);
-    return issues;
-  };
+/** The result of a check that may take long. Throws `validation_too_slow` after `ms`, by default 100. */
+export function checkWithin(check: () => boolean, ms = loopMs): boolean {
+  const isValid = within(ms, check);
+  if (isValid === 'late') throw tooSlow(`takes more than ${ms} ms`);
+  return isValid;
 }
 
+/** See {@link ValidateElsewhere}. */
 export async function validateInWorker(task: ValidationTask): Promise<readonly Issue[]> {
   try {
     return await runWorker<readonly Issue[]>(worker, task);

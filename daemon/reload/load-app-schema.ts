@@ -11,7 +11,7 @@ import { slowKeywords } from '../model/slow-keywords.ts';
 import { within } from '../ops/within.ts';
 import { decodeText } from '../sources/decode-text.ts';
 import { parseText } from '../sources/parse-text.ts';
-import { bounded, type ValidateElsewhere, validateInWorker } from './bounded-validation.ts';
+import { checkWithin, type ValidateElsewhere, validateInWorker } from './bounded-validation.ts';
 import { issueOf, type Validate } from './validate-candidate.ts';
 
 /** Issues told of one candidate; more help nobody. */
@@ -49,24 +49,28 @@ export function loadAppSchema(file: string): LoadedSchema {
   const create = dialectOf(root, file);
   refuseAsync(root, file);
   checkAgainstMeta(create, root, file);
-  const { schema, validate } = compileAppSchema(root, file);
   const slow = slowKeywords(root);
+  const { schema, validate } = compileAppSchema(root, file, slow.length > 0);
   const unfollowed = schema.unfollowed.map(
     (ref) => `$ref ${ref} leads out of this file: what it refers to counts as secret`,
   );
   const doubts = [...doubtsAbout(create, root), ...unfollowed, ...slow];
   const elsewhere = (settings: JsonObject) => validateInWorker({ root, file, settings });
-  return { schema, validate: slow.length > 0 ? bounded(validate) : validate, validateElsewhere: elsewhere, doubts };
+  return { schema, validate, validateElsewhere: elsewhere, doubts };
 }
 
-/** Compiles a checked schema. Its `validate` takes as long as it takes. */
-export function compileAppSchema(root: JsonObject, file: string): Pick<LoadedSchema, 'schema' | 'validate'> {
+/** Compiles a checked schema. Its `validate` is stopped in time where it may be slow, and takes as long as it takes otherwise. */
+export function compileAppSchema(
+  root: JsonObject,
+  file: string,
+  isSlow: boolean,
+): Pick<LoadedSchema, 'schema' | 'validate'> {
   const create = dialectOf(root, file);
   const schema = new AppSchema(root);
   const check = compile(create({ ...plain, allErrors: false }), root, file);
   let checkAll: typeof check | undefined;
-  const validate: Validate = (settings) => {
-    if (check(settings)) return [];
+  const validate: Validate = (settings, ms) => {
+    if (isSlow ? checkWithin(() => check(settings), ms) : check(settings)) return [];
     const all = () => {
       checkAll!(settings);
       return checkAll!.errors;

@@ -73,7 +73,7 @@ export class Views {
       ...parts,
       doorkeeper: this.doorkeeper,
       allowances: new Allowances(options.limits, parts.clock, parts.log),
-      clean: (text, as) => plainText(parts.clean(text, as)),
+      clean: (text: string, as?: 'message') => plainText(parts.clean(text, as)),
       maxFrameBytes: options.limits.snapshotSize + frameOverheadBytes,
       verifyMs: options.rollout.verifyMs,
       checkFrame: createFrameCheck(),
