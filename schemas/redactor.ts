@@ -52,7 +52,7 @@ export class Redactor {
    */
   cleanMessage(message: string, secrets: Iterable<string>): string {
     const isCut = message.length > maxMessage;
-    const clean = this.clean(isCut ? message.slice(0, maxMessage) : message, isCut);
+    const clean = this.clean(isCut ? cut(message) : message, isCut);
     const shown = unescapedViews(clean).flatMap(({ text }) => text.split(redacted));
     return sharesRun(shown, stretchesOf(secrets)) ? withheld : isCut ? `${clean}…` : clean;
   }
@@ -79,6 +79,11 @@ export class Redactor {
           act(form.slice(Math.min(at, form.length - this.#shortest), at + pieceLength));
     }
   }
+}
+
+/** Never in the middle of a character of two. */
+function cut(message: string): string {
+  return message.slice(0, maxMessage).replace(/[\ud800-\udbff]$/, '');
 }
 
 function* viewsOf(text: string): Generator<View> {

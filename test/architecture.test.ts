@@ -130,6 +130,7 @@ describe('the architecture', () => {
       'client/link.ts': 'one state machine',
       'daemon/admin/reports.ts': 'all that the daemon says about itself',
       'daemon/daemon.ts': 'the composition root',
+      'daemon/ops/state-store.ts': 'an accessor for each thing that survives a restart',
       'daemon/reload/commit-gate.ts': 'all that stands before a commit',
       'daemon/reload/refusals.ts': 'one state, kept and persisted',
       'daemon/reload/reloader.ts': 'the pipeline read from top to bottom',
