@@ -3,6 +3,10 @@ import { isObject, type JsonObject, type JsonValue } from '../../schemas/json.ts
 import type { Path } from '../../schemas/paths.ts';
 import { SchemaReferences } from './schema-references.ts';
 
+/** Keys that the memo holds, and the longest of them. */
+const mostKept = 50_000;
+const longestKept = 256;
+
 /**
  * Reads an application's JSON Schema the other way round: what does it say of one path? It follows `properties`,
  * `patternProperties`, `additionalProperties`, `items`, the combining keywords and references within the document.
@@ -11,7 +15,10 @@ import { SchemaReferences } from './schema-references.ts';
 export class AppSchema {
   readonly root: JsonObject;
   readonly #references: SchemaReferences;
-  readonly #memo = new Map<string, readonly JsonObject[]>();
+  /** By the subschemas of what holds a key, and the key: whole paths would take far more memory than their keys. */
+  readonly #memo = new WeakMap<readonly JsonObject[], Map<string, readonly JsonObject[]>>();
+  #kept = 0;
+  #top: readonly JsonObject[] | undefined;
 
   constructor(root: JsonObject) {
     this.root = root;
@@ -66,15 +73,19 @@ export class AppSchema {
 
   /** Every subschema that speaks of a path. */
   at(path: Path): readonly JsonObject[] {
-    const key = JSON.stringify(path);
-    let found = this.#memo.get(key);
-    if (!found) {
-      const parents = path.length === 0 ? [] : this.at(path.slice(0, -1));
-      const direct = path.length === 0 ? [this.root] : parents.flatMap((parent) => childSchemas(parent, path.at(-1)!));
-      found = [...new Set(direct.flatMap((schema) => this.#expand(schema, new Set())))];
-      // Paths come from settings, so their number is theirs; the memo must not outgrow a large set of them.
-      if (this.#memo.size < 50_000) this.#memo.set(key, found);
-    }
+    this.#top ??= this.#expandAll([this.root]);
+    return path.reduce((parents, key) => this.#below(parents, key), this.#top);
+  }
+
+  #below(parents: readonly JsonObject[], key: string): readonly JsonObject[] {
+    const known = this.#memo.get(parents)?.get(key);
+    if (known) return known;
+    const found = this.#expandAll(parents.flatMap((parent) => childSchemas(parent, key)));
+    // Keys come from settings, so their number and length are theirs; the memo must not outgrow a large set of them.
+    if (key.length > longestKept || this.#kept >= mostKept) return found;
+    this.#kept++;
+    const ofParents = this.#memo.get(parents) ?? new Map<string, readonly JsonObject[]>();
+    this.#memo.set(parents, ofParents.set(key, found));
     return found;
   }
 
@@ -91,6 +102,10 @@ export class AppSchema {
       [schema.anyOf, schema.oneOf].some((all) => listOf(all).length > 0 && listOf(all).every(inPart)) ||
       (inPart(schema.then) && inPart(schema.else))
     );
+  }
+
+  #expandAll(schemas: readonly JsonValue[]): readonly JsonObject[] {
+    return [...new Set(schemas.flatMap((schema) => this.#expand(schema, new Set())))];
   }
 
   #expand(schema: JsonValue | undefined, seen: Set<JsonValue>): JsonObject[] {

@@ -27,6 +27,14 @@ export function tooManyValues({ subject, values }: ParseRules): DaemonError {
   });
 }
 
+/** Paths of settings are written in histories, logs and messages: few long keys above many settings make gigabytes. */
+export const maxPathCharacters = 32 * 1024 * 1024;
+
+export function tooLongPaths({ subject }: ParseRules): DaemonError {
+  const what = `the paths of its settings have more than ${maxPathCharacters} characters in all`;
+  return new DaemonError('source_too_large', what, { subject, mend: 'shorten the keys, or split the file' });
+}
+
 /** Ciphertext must never be taken for a value. */
 export function encrypted({ subject }: ParseRules): DaemonError {
   return new DaemonError('source_encrypted', 'is encrypted by SOPS', {

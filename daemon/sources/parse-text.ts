@@ -2,7 +2,16 @@ import { forbiddenKeys, isObject, type JsonObject, type JsonValue } from '../../
 import { formatPath, type Path } from '../../schemas/paths.ts';
 import { DaemonError } from '../model/errors.ts';
 import { parseJsonText } from './parse-json.ts';
-import { encrypted, forbiddenKey, type ParseRules, tooDeep, tooManyKeys, tooManyValues } from './parse-rules.ts';
+import {
+  encrypted,
+  forbiddenKey,
+  maxPathCharacters,
+  type ParseRules,
+  tooDeep,
+  tooLongPaths,
+  tooManyKeys,
+  tooManyValues,
+} from './parse-rules.ts';
 import { parseYamlText } from './parse-yaml.ts';
 
 /**
@@ -36,21 +45,24 @@ function inDepth<T>(rules: ParseRules, parse: () => T): T {
 export function checkTree(root: JsonValue, rules: ParseRules): void {
   let keys = 0;
   let values = 0;
+  let characters = 0;
   if (isSopsMark((root as JsonObject).sops)) throw encrypted(rules);
-  const visit = (value: JsonValue, path: Path): void => {
+  const visit = (value: JsonValue, path: Path, length: number): void => {
     if (path.length > rules.depth) throw tooDeep(rules, path);
     if (++values > rules.values) throw tooManyValues(rules);
+    characters += length;
+    if (characters > maxPathCharacters) throw tooLongPaths(rules);
     if (typeof value === 'number') checkNumber(value, rules, path);
     if (isCiphertext(value)) throw encrypted(rules);
-    if (Array.isArray(value)) for (const [i, item] of value.entries()) visit(item, [...path, String(i)]);
+    if (Array.isArray(value)) for (const [i, item] of value.entries()) visit(item, [...path, String(i)], length + 1);
     if (!isObject(value)) return;
     for (const key of Object.keys(value)) {
       if (++keys > rules.keys) throw tooManyKeys(rules);
       if (forbiddenKeys.has(key)) throw forbiddenKey(rules, formatPath([...path, key]));
-      visit(value[key]!, [...path, key]);
+      visit(value[key]!, [...path, key], length + 1 + key.length);
     }
   };
-  visit(root, []);
+  visit(root, [], 0);
 }
 
 /** What SOPS writes beside what it has encrypted: https://getsops.io/docs/#sops-file-format. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as immediate, setTimeout as sleep } from 'node:timers/promises';
 import { Coverage, type Figures } from './coverage.ts';
 import { type Face, Finding, must } from './face.ts';
 import { endlessGrowth, heldBytes } from './memory.ts';
@@ -149,6 +149,8 @@ async function finding(act: () => unknown, watch: ProcessWatch, maxBusyMs = 1_00
   } catch (error) {
     return describe(error);
   }
+  // Only a turn of the event loop brings what nobody caught, and lets the process be seen to live.
+  await immediate();
   return watch.take();
 }
 

@@ -39,6 +39,8 @@ export function parseSecretEvent(
   };
 }
 
+/** Versions count from 1. A number that cannot be kept exactly would stand above every real one. */
 function versionNumber(text: string): number | undefined {
-  return /^\d+$/.test(text) ? Number(text) : parseSecretName(text)?.version;
+  const number = /^\d+$/.test(text) ? Number(text) : parseSecretName(text)?.version;
+  return number !== undefined && number > 0 && Number.isSafeInteger(number) ? number : undefined;
 }

@@ -34,7 +34,7 @@ export function jsonFace(): Face {
       ],
       ...['"constructor":1,', '"\\u005f_proto__":1,', ',', '":', '1E5', '-', '.5', '01', '"\\x"', '"ENC[AES256_GCM,"'],
     ],
-    modules: /^daemon\/(sources\/parse|sources\/decode-text)/,
+    modules: /^daemon\/(sources\/parse-|sources\/decode-text)/,
     hasFeedback: true,
     async try(input) {
       const value = await parsed(input, 'json');

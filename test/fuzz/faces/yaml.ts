@@ -60,7 +60,7 @@ export function yamlFace(): Face {
         '<<: ',
       ],
     ],
-    modules: /^daemon\/(sources\/parse|sources\/decode-text|ops\/yaml-problems)/,
+    modules: /^daemon\/(sources\/parse-|sources\/decode-text|ops\/yaml-problems)/,
     hasFeedback: true,
     async try(input) {
       const value = await parsed(input, 'yaml');

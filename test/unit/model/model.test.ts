@@ -8,6 +8,7 @@ import { nearest } from '../../../daemon/model/nearest.ts';
 import { isSecret, redactSettings } from '../../../daemon/model/secrecy.ts';
 import { formatAge, parseDuration, parseSize } from '../../../daemon/model/units.ts';
 import { deepFreeze, isObject, type JsonObject, type JsonValue } from '../../../schemas/json.ts';
+import { heldBytes } from '../../fuzz/memory.ts';
 import { settings } from '../../support/arbitrary.ts';
 
 describe('merging', () => {
@@ -42,6 +43,14 @@ describe('merging', () => {
 });
 
 describe('secrecy', () => {
+  it('keeps little of long keys, however many settings lie below them', () => {
+    const schema = new AppSchema({ additionalProperties: { additionalProperties: { type: 'string' } } });
+    const long = 'k'.repeat(100_000);
+    const before = heldBytes();
+    for (let i = 0; i < 2_000; i++) expect(schema.secrecy([long, `k${i}`])).equal(undefined);
+    expect(heldBytes() - before).lessThan(10 * 1024 * 1024);
+  });
+
   const schema = new AppSchema({
     properties: {
       url: { writeOnly: true },

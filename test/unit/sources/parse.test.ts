@@ -80,6 +80,18 @@ describe('parsing YAML and JSON', () => {
     });
   }
 
+  it('refuses few long keys above many settings, whose paths together take gigabytes', () => {
+    const text = (key: number, leaves: number) =>
+      JSON.stringify({
+        ['k'.repeat(key)]: Object.fromEntries(Array.from({ length: leaves }, (_, i) => [`k${i}`, 'v'])),
+      });
+    expect(() => parseText(text(50_000, 15_000), 'json', rules))
+      .throw('the paths of its settings have more than 33554432 characters in all')
+      .property('code')
+      .equal('source_too_large');
+    expect(parseText(text(1_000, 19_000), 'json', rules)).property('k'.repeat(1_000));
+  });
+
   it('knows nothing from nothing', () => {
     for (const text of ['', '# only a comment\n', '---\n', 'null\n'])
       expect(parseText(text, 'yaml', rules), text).equal(undefined);

@@ -36,6 +36,11 @@ describe('a notification', () => {
       { eventType: 'SECRET_VERSION_ADD', secretId, versionId: 'latest' },
       { eventType: 'SECRET_UPDATE', secretId: 'db' },
       { eventType: 'secret', secretId },
+      // Above every real version, it would make each later notification old news.
+      ...['0', '9007199254740993', '9'.repeat(400)].flatMap((version) => [
+        { eventType: 'SECRET_VERSION_ADD', secretId, versionId: version },
+        { eventType: 'SECRET_VERSION_ADD', secretId, versionId: `${secretId}/versions/${version}` },
+      ]),
     ])
       expect(parseSecretEvent(attributes as Record<string, string>, 'm'), JSON.stringify(attributes)).equal(undefined);
     const text = fc.oneof(
