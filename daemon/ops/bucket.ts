@@ -33,12 +33,6 @@ export class Bucket {
     return true;
   }
 
-  /** Puts something in, for free. */
-  add(tokens: number, now: number): void {
-    this.#refill(now);
-    this.#content = Math.min(this.#rate.burst, this.#content + tokens);
-  }
-
   /** Milliseconds until this much is there; 0 when it is. */
   waitMs(cost: number, now: number): number {
     this.#refill(now);

@@ -1,11 +1,9 @@
 import type { RequestKind } from '../../schemas/wire.ts';
 import { Bucket, type Rate } from '../ops/bucket.ts';
 import type { Clock } from '../ops/clock.ts';
-import type { Limits } from '../ops/limits.ts';
 import type { Log } from '../ops/log.ts';
 import type { Peer } from './peer.ts';
-
-export type AllowanceLimits = Pick<Limits, 'framesPerSecond' | 'requestsPerMinute' | 'logPerMinute'>;
+import { type AllowanceLimits, UserShare } from './user-share.ts';
 
 /** A program's frames that are taken whatever other programs of its user send, a second. */
 const ownFrames: Rate = { perSecond: 10, burst: 64 };
@@ -13,38 +11,17 @@ const ownFrames: Rate = { perSecond: 10, burst: 64 };
 const firstFrames = 16;
 /** In frames. */
 const connectionCost = 4;
-/** What one user's programs may send together, in frames of one program. */
-const programsPerUser = 10;
 const requestsPerUser = 5;
 const requestBurst = 5;
 /** One program's share of what its user's programs may have logged. */
 const logShare = 1 / 8;
+/** Answers that may be outstanding, and the longest one that costs nothing, in frames. */
+const maxExpected = 64;
+const answerFrames = 2;
 /** What a connection may keep unread or unfinished, in characters, before it counts for its user. */
 const freeUnread = 4_096;
-const unreadPerUser = 16 * 1024 * 1024;
 const windowMs = 60_000;
 const maxShares = 256;
-
-/** What the programs of one user may cost together; of one socket, where users are not known. */
-class Share {
-  readonly who: Readonly<Record<string, unknown>>;
-  readonly frames: Bucket;
-  readonly log: Bucket;
-  readonly requests = new Map<string, Bucket>();
-  readonly maxUnread: number;
-  unread = 0;
-  connections = 0;
-  /** Lines of the log that were left out since the last summary. */
-  leftOut = 0;
-
-  constructor(who: Share['who'], part: number, { framesPerSecond, logPerMinute }: AllowanceLimits, now: number) {
-    const perSecond = framesPerSecond * programsPerUser * part;
-    this.who = who;
-    this.frames = new Bucket({ perSecond, burst: 2 * perSecond }, now);
-    this.log = new Bucket({ perSecond: (logPerMinute * part) / 60, burst: logPerMinute * part }, now);
-    this.maxUnread = unreadPerUser * part;
-  }
-}
 
 /**
  * The one place that decides what a peer may cost: frames, requests, bytes kept for it and bytes of the log, for each
@@ -54,7 +31,7 @@ export class Allowances {
   readonly #limits: AllowanceLimits;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #shares = new Map<number | string, Share>();
+  readonly #shares = new Map<number | string, UserShare>();
   #toldAt: number;
 
   constructor(limits: AllowanceLimits, clock: Clock, log: Log) {
@@ -71,7 +48,7 @@ export class Allowances {
     if (!share) {
       const now = this.#clock.monotonic();
       this.#forgetOld(now);
-      share = new Share(peer ? { uid: peer.uid } : { view }, peer ? 1 : 0.5, this.#limits, now);
+      share = new UserShare(peer ? { uid: peer.uid } : { view }, peer ? 1 : 0.5, this.#limits, now);
       this.#shares.set(key, share);
     }
     return new Allowance(this.#limits, view, share, this.#clock);
@@ -103,15 +80,16 @@ export class Allowances {
 export class Allowance {
   readonly #limits: AllowanceLimits;
   readonly #view: string;
-  readonly #share: Share;
+  readonly #share: UserShare;
   readonly #clock: Clock;
   readonly #all: Bucket;
   readonly #own: Bucket;
   readonly #log: Bucket;
   readonly #requests = new Map<RequestKind, Bucket>();
   #unread = 0;
+  #expected = 0;
 
-  constructor(limits: AllowanceLimits, view: string, share: Share, clock: Clock) {
+  constructor(limits: AllowanceLimits, view: string, share: UserShare, clock: Clock) {
     const { framesPerSecond, logPerMinute } = limits;
     const now = clock.monotonic();
     this.#limits = limits;
@@ -142,7 +120,14 @@ export class Allowance {
 
   /** It was asked something: its answer costs nothing. */
   expectAnswer(): void {
-    this.#own.add(1, this.#clock.monotonic());
+    if (this.#expected < maxExpected) this.#expected++;
+  }
+
+  /** Whether a frame is paid for by what it was asked. */
+  isExpected(frames: number): boolean {
+    if (this.#expected === 0 || frames > answerFrames) return false;
+    this.#expected--;
+    return true;
   }
 
   /** Takes a request; otherwise milliseconds until there may be one of this kind. */
@@ -171,6 +156,7 @@ export class Allowance {
   /** It has this many characters that wait to be read or to be whole. False when its user has too many. */
   keep(unread: number): boolean {
     const counted = Math.max(0, unread - freeUnread);
+    if (counted === 0 && this.#unread === 0) return true;
     this.#share.unread += counted - this.#unread;
     this.#unread = counted;
     return counted === 0 || this.#share.unread <= this.#share.maxUnread;

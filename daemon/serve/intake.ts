@@ -38,6 +38,8 @@ export class Intake {
   #isPaused = false;
   #isReading = false;
   #isClosed = false;
+  /** What it sent last was asked for. */
+  #isFree = false;
   #cancelWait = () => {};
 
   constructor(parts: IntakeParts) {
@@ -86,7 +88,9 @@ export class Intake {
     const isWhole = end > 0;
     const piece = isWhole && end === text.length && at === 0 ? text : isWhole ? text.slice(at, end) : flat(text, at);
     const { allowance, deliver, isLive } = this.#parts;
-    allowance.spend((isWhole ? 1 : pieceCost) + piece.length / charsPerFrame);
+    const cost = (isWhole ? 1 : pieceCost) + piece.length / charsPerFrame;
+    this.#isFree = isWhole && this.#unfinished === 0 && allowance.isExpected(cost);
+    if (!this.#isFree) allowance.spend(cost);
     const length = this.#unfinished + piece.length;
     this.#unfinished = isWhole ? 0 : length;
     if (length > maxHello && !isLive()) this.#stop(`a hello is at most ${maxHello} bytes`);
@@ -110,7 +114,7 @@ export class Intake {
     const { isBehind, allowance } = this.#parts;
     // It is woken when the answers are taken.
     const behind = isBehind();
-    const waitMs = behind ? 0 : allowance.frameWaitMs;
+    const waitMs = behind || this.#isFree ? 0 : allowance.frameWaitMs;
     if (behind || waitMs > 0) this.#pause(waitMs);
     return !behind && waitMs === 0;
   }
@@ -118,6 +122,7 @@ export class Intake {
   #pause(waitMs: number): void {
     const { socket, clock, onPause } = this.#parts;
     this.#cancelWait();
+    this.#isFree = false;
     if (waitMs > 0) this.#cancelWait = clock.after(waitMs, () => this.#read());
     if (this.#isPaused) return;
     this.#isPaused = true;

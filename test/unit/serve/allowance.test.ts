@@ -52,10 +52,9 @@ describe('what a peer may cost', () => {
     const one = allowances.of('default', peer(1));
     const shared = framesAtOnce(allowances.of('default', peer(1)));
     expect(shared).equal(200);
-    for (let i = 0; i < 300; i++) {
-      one.expectAnswer();
-      one.spend(1);
-    }
+    expect(one.isExpected(1)).equal(false);
+    one.expectAnswer();
+    expect([one.isExpected(60), one.isExpected(1), one.isExpected(1)]).deep.equal([false, true, false]);
     expect(framesAtOnce(allowances.of('default', peer(1)))).equal(200);
   });
 
