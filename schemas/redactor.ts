@@ -47,12 +47,12 @@ export class Redactor {
   }
 
   /**
-   * What a program says, cut to 500 characters and then without any secret; withheld whole when it still has eight characters
+   * What a program says, cut to `most` characters (default 500) and then without any secret; withheld whole when it still has eight characters
    * in a row with one of all `secrets` in common, because drivers and parsers quote parts of what they were given.
    */
-  cleanMessage(message: string, secrets: Iterable<string>): string {
-    const isCut = message.length > maxMessage;
-    const clean = this.clean(isCut ? message.slice(0, maxMessage) : message, isCut);
+  cleanMessage(message: string, secrets: Iterable<string>, most = maxMessage): string {
+    const isCut = message.length > most;
+    const clean = this.clean(isCut ? message.slice(0, most) : message, isCut);
     const shown = unescapedViews(clean).flatMap(({ text }) => text.split(redacted));
     return sharesRun(shown, stretchesOf(secrets)) ? withheld : isCut ? `${clean}…` : clean;
   }
