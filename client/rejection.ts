@@ -2,6 +2,7 @@ import { describeError } from '../schemas/describe-error.ts';
 import type { JsonValue } from '../schemas/json.ts';
 import { Redactor, withheld } from '../schemas/redactor.ts';
 import { secretTextsIn } from '../schemas/secret-texts.ts';
+import { toDaemonLimits } from '../schemas/wire-limits.ts';
 
 /** Why this program does not take a snapshot, as it is reported to the daemon. `settings` are all whose values it may quote. */
 export class Rejection extends Error {
@@ -31,7 +32,7 @@ export function withoutValues(error: unknown, settings: readonly JsonValue[]): s
   const texts = new Set(settings.flatMap((values) => [...secretTextsIn(values)]));
   const redactor = new Redactor(shortest);
   for (const text of texts) redactor.add(text);
-  const message = redactor.cleanMessage(describeError(error), texts);
+  const message = redactor.cleanMessage(describeError(error), texts, toDaemonLimits.report.message.chars);
   const code = String((error as { code?: unknown } | undefined)?.code);
   return message === withheld && /^[A-Z][A-Z_]{2,40}$/.test(code) && !texts.has(code) ? `${code}: ${message}` : message;
 }

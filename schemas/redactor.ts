@@ -47,12 +47,12 @@ export class Redactor {
   }
 
   /**
-   * What a program says, cut to 500 characters and then without any secret; withheld whole when it still has eight characters
+   * What a program says, cut to `most` characters (default 500) and then without any secret; withheld whole when it still has eight characters
    * in a row with one of all `secrets` in common, because drivers and parsers quote parts of what they were given.
    */
-  cleanMessage(message: string, secrets: Iterable<string>): string {
-    const isCut = message.length > maxMessage;
-    const clean = this.clean(isCut ? cut(message) : message, isCut);
+  cleanMessage(message: string, secrets: Iterable<string>, most = maxMessage): string {
+    const isCut = message.length > most;
+    const clean = this.clean(isCut ? cut(message, most) : message, isCut);
     const shown = unescapedViews(clean).flatMap(({ text }) => text.split(redacted));
     return sharesRun(shown, stretchesOf(secrets)) ? withheld : isCut ? `${clean}…` : clean;
   }
@@ -82,8 +82,8 @@ export class Redactor {
 }
 
 /** Never in the middle of a character of two. */
-function cut(message: string): string {
-  return message.slice(0, maxMessage).replace(/[\ud800-\udbff]$/, '');
+function cut(message: string, most: number): string {
+  return message.slice(0, most).replace(/[\ud800-\udbff]$/, '');
 }
 
 function* viewsOf(text: string): Generator<View> {

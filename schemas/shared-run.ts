@@ -9,19 +9,33 @@ const factorOfOldest = Array.from({ length: runLength }).reduce<number>((power) 
  * both: a rolling hash (Karp and Rabin, 1987), and a look at the characters where it agrees.
  */
 export function sharesRun(texts: readonly string[], secrets: Iterable<string>): boolean {
-  const runs = new Set<string>();
+  let runs: Runs | undefined;
+  for (const secret of secrets) {
+    if (secret.length < runLength) continue;
+    runs ??= runsOf(texts);
+    const { filter, all } = runs;
+    if (all.size === 0) return false;
+    if (eachRun(secret, (hash, end) => filter[hash] === 1 && all.has(secret.slice(end - runLength, end)))) return true;
+  }
+  return false;
+}
+
+interface Runs {
+  /** By hash. */
+  readonly filter: Uint8Array;
+  readonly all: ReadonlySet<string>;
+}
+
+function runsOf(texts: readonly string[]): Runs {
   const filter = new Uint8Array(2 ** 16);
-  for (const text of texts) {
+  const all = new Set<string>();
+  for (const text of texts)
     eachRun(text, (hash, end) => {
       filter[hash] = 1;
-      runs.add(text.slice(end - runLength, end));
+      all.add(text.slice(end - runLength, end));
       return false;
     });
-  }
-  if (runs.size === 0) return false;
-  for (const secret of secrets)
-    if (eachRun(secret, (hash, end) => filter[hash] === 1 && runs.has(secret.slice(end - runLength, end)))) return true;
-  return false;
+  return { filter, all };
 }
 
 /** Calls with the hash and the end of each run until that returns true. */

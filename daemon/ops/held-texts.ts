@@ -13,6 +13,12 @@ export class HeldTexts {
   // Texts that are held and not indexed, or indexed and no longer held. Holding and releasing a text cancel out here, so
   // this never has more entries than what is held now and what was held when the index was last brought up to date.
   readonly #changes = new Set<string>();
+  readonly #minLength: number;
+
+  /** Texts with fewer characters than `minLength` are passed over. */
+  constructor(minLength = 0) {
+    this.#minLength = minLength;
+  }
 
   /** What is held now. */
   get texts(): Iterable<string> {
@@ -24,7 +30,7 @@ export class HeldTexts {
     if (isTree(value)) {
       if (count(this.#trees, value, 1) === 1) for (const child of Object.values(value)) this.hold(child);
     } else {
-      const text = secretTextOf(value);
+      const text = this.#textOf(value);
       if (text !== undefined && count(this.#texts, text, 1) === 1) this.#toggle(text);
     }
   }
@@ -35,7 +41,7 @@ export class HeldTexts {
       if (this.#trees.has(value) && count(this.#trees, value, -1) === 0)
         for (const child of Object.values(value)) this.release(child);
     } else {
-      const text = secretTextOf(value);
+      const text = this.#textOf(value);
       if (text !== undefined && this.#texts.has(text) && count(this.#texts, text, -1) === 0) this.#toggle(text);
     }
   }
@@ -46,6 +52,11 @@ export class HeldTexts {
       this.#changes.delete(text);
       yield [text, this.#texts.has(text)];
     }
+  }
+
+  #textOf(value: JsonValue): string | undefined {
+    const text = secretTextOf(value);
+    return text !== undefined && text.length >= this.#minLength ? text : undefined;
   }
 
   #toggle(text: string): void {

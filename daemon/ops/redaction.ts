@@ -19,7 +19,7 @@ const secretKeys = /pass(word|wd|phrase)|token|api[-_]?key|authorization|cookie|
  */
 export class Redaction {
   readonly #documents = new Map<string, readonly JsonValue[]>();
-  readonly #held = new HeldTexts();
+  readonly #held = new HeldTexts(shortestSecret);
   readonly #redactor = new Redactor(shortestSecret);
 
   /**
