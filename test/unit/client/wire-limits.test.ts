@@ -36,11 +36,11 @@ describe('what a program sends', () => {
 
   it('is cut to what the daemon takes: the code and message of a report, and the reason of a reload', async () => {
     await open();
-    config.reportFailure('c'.repeat(100), `${'m'.repeat(499)}\u{1f600}${'m'.repeat(100_000)}`);
+    config.reportFailure('c'.repeat(100), `${'m'.repeat(1_998)}\u{1f600}${'m'.repeat(100_000)}`);
     config.reportRecovery('c'.repeat(100));
     config.reload({ reason: 'r'.repeat(70_000) }).catch(() => {});
     const report = await daemon.next<{ code: string; message: string }>('report');
-    expect(report.message).match(/^m{499}…$/);
+    expect(report.message).match(/^m{1998}…$/);
     const recovery = await daemon.next('report', 2);
     expect(recovery).include({ code: report.code, recovered: true });
     await daemon.next('request');
