@@ -50,6 +50,8 @@ export interface Licence {
   readonly acceptMissing: boolean;
   /** The sources flow again. */
   readonly endsPin: boolean;
+  /** What was pinned when the operator's turn came: who pins later, while programs are asked, has the last word. */
+  readonly pinBefore?: Pin | undefined;
   /** Programs with `verify` are not asked. */
   readonly noVerify: boolean;
 }
@@ -133,16 +135,17 @@ export class CommitGate {
     const { store, pins } = this.#parts;
     const prepared = this.#prepare(parts, signal);
     if (prepared) await prepared;
+    const endsPin = licence.endsPin && pins.pin === licence.pinBefore;
     const draft = store.draft(this.candidate(parts), cause);
     const shadowed = draft.isNew || !store.current ? [] : findShadowed(store.current.parts, parts);
     if (draft.isNew) {
       if (!licence.acceptMissing) this.#guard.check(store.current, draft.snapshot);
-      if (pins.pin && !licence.endsPin) return { kind: 'unchanged', snapshot: store.current!, isHeld: true };
+      if (pins.pin && !endsPin) return { kind: 'unchanged', snapshot: store.current!, isHeld: true };
       if (!licence.noVerify && !(await this.#verify(draft, signal, waiting))) return undefined;
     }
     const urgent = draft.isNew ? await this.#urgent(draft, licence, cause, signal, waiting) : undefined;
     if (urgent === 'overtaken') return undefined;
-    if (licence.endsPin) pins.pin = undefined;
+    if (endsPin) pins.pin = undefined;
     if (urgent) return this.#commitUrgent(urgent, draft, cause);
     const isFirst = store.current === undefined;
     const snapshot = store.commit(draft);

@@ -125,8 +125,9 @@ export class Reloader {
    */
   reloadAll(actor: Actor, signal: AbortSignal, asked: ReloadRequest = {}): Promise<ReloadOutcome> {
     return this.#full.run(nameOf(actor, asked), async (before) => {
-      const { deadlineMs, store, refusals } = this.#parts;
-      const request = fullRequest(actor, asked, deadlineMs, store.current !== undefined);
+      const { deadlineMs, store, refusals, pins } = this.#parts;
+      const pinBefore = pins.pin;
+      const request = { ...fullRequest(actor, asked, deadlineMs, store.current !== undefined), pinBefore };
       // The one before may wait for programs, and needs another turn to end.
       const outcome = before && (await this.#turns.aside(() => before));
       if (outcome && outcome.kind !== 'rejected' && (await this.#isStillNewest(request, signal))) return outcome;
@@ -192,8 +193,11 @@ export class Reloader {
 
   /** Lets the sources flow again. */
   unpin(actor: Actor, signal: AbortSignal): Promise<ReloadOutcome> {
-    const request = hintedRequest({ patienceMs: askedPatienceMs(this.#parts.deadlineMs), endsPin: true });
-    return this.#turns.run(() => this.#reload(this.#layers.sourceIds, request, actor, signal));
+    return this.#turns.run(() => {
+      const { deadlineMs, pins } = this.#parts;
+      const more = { patienceMs: askedPatienceMs(deadlineMs), endsPin: true, pinBefore: pins.pin };
+      return this.#reload(this.#layers.sourceIds, hintedRequest(more), actor, signal);
+    });
   }
 
   /**

@@ -72,7 +72,7 @@ export class Judge {
   /** No reload has ended since the start. */
   #isFresh = true;
   isStopping = false;
-  /** How many reloads have ended; those after signs of a change, and all. */
+  /** How many reloads have ended after signs of a change, and how many have begun. */
   changes = 0;
   reloads = 0;
   /** Numbers that programs refused when they were served already: they are not offered again. */
@@ -131,7 +131,7 @@ export class Judge {
       for (const serial of serialsOf(this.contentOf(fields.revision) ?? {})) this.#baked.add(serial);
     else if (event === 'rollout_joined') this.#onJoined(fields.revision, fields.subscriber);
     else if (event === 'rollout_completed') this.#onBaked(fields.revision);
-    else if (event === 'config_reload_started' && /^(operator|signal)$/.test(fields.trigger)) this.#condemned = [];
+    else if (event === 'config_reload_started') this.#onReloadStarted(fields.trigger);
     else if (event === 'config_reload_completed') this.#onReload(fields as never);
     else if (event === 'config_reload_failed') this.#onFailed(fields as never, message);
     else if (event === 'subscriber_refused' && fields.errorType !== 'hello_timeout' && fields.view !== 'guest')
@@ -251,8 +251,12 @@ export class Judge {
     }
   }
 
-  #onReload({ outcome, trigger, revision }: { outcome: string; trigger: string; revision: number }): void {
+  #onReloadStarted(trigger: string): void {
     this.reloads++;
+    if (/^(operator|signal)$/.test(trigger)) this.#condemned = [];
+  }
+
+  #onReload({ outcome, trigger, revision }: { outcome: string; trigger: string; revision: number }): void {
     if (trigger === 'file') this.changes++;
     const { content } = this.#record(revision);
     // Nothing could be held against anything.
@@ -287,7 +291,6 @@ export class Judge {
   }
 
   #onFailed({ code, trigger }: { code: string; trigger: string }, message: string): void {
-    this.reloads++;
     if (trigger === 'file') this.changes++;
     if (code !== 'subscriber_silent') return;
     const name = /rejected: (\S+) \(pid/.exec(message)?.[1];

@@ -73,8 +73,10 @@ export class Operator {
     const content = status === 200 && this.#world.daemon !== undefined && this.#world.judge.contentOf(body.revision);
     if (!content) return;
     const isLater = () => pinEnds !== this.#world.pinEnds || starts !== this.#world.starts;
-    const differs = (part: Part) => (program: Program) =>
-      program.content[part] !== content[part] && !this.#world.judge.refusedLate.has(content[part]!);
+    // A program that refuses one part of it keeps what it had of all.
+    const refuses = (program: Program) =>
+      parts.some((part) => program.sees(part) && this.#world.judge.refusedLate.has(content[part]!));
+    const differs = (part: Part) => (program: Program) => program.content[part] !== content[part] && !refuses(program);
     const without = () => parts.flatMap((part) => this.#world.calm(part).filter(differs(part)));
     const isTrue = await patience.comes(() => isLater() || without().length === 0, 1_500);
     const names = without().map(({ name, content: run }) => `${name} ${show(run)}`);

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { AppSchema } from '../../../daemon/model/app-schema.ts';
 import type { LayerPart } from '../../../daemon/model/layer.ts';
 import type { Refusal, Snapshot } from '../../../daemon/model/snapshot.ts';
-import { CommitGate, type PinKeeper } from '../../../daemon/reload/commit-gate.ts';
+import { CommitGate, type Licence, type PinKeeper } from '../../../daemon/reload/commit-gate.ts';
 import { Refusals } from '../../../daemon/reload/refusals.ts';
 import { SnapshotStore } from '../../../daemon/reload/snapshot-store.ts';
 import type { Trial } from '../../../daemon/reload/verify-candidate.ts';
@@ -21,7 +21,7 @@ describe('the gate before a commit', () => {
   let saved: number[];
   let gate: CommitGate;
   const { signal } = new AbortController();
-  const plain = { acceptMissing: false, endsPin: false, noVerify: false };
+  const plain: Licence = { acceptMissing: false, endsPin: false, noVerify: false };
   const part = (name: string, settings: JsonObject): LayerPart => ({
     sourceId: name,
     kind: 'files',
@@ -116,13 +116,13 @@ describe('the gate before a commit', () => {
     expect(await pass([next])).deep.include({ kind: 'unchanged', isHeld: true });
     expect(await codeOf(pass([part('one', { ...one.settings, bad: 1 })]))).equal('settings_invalid');
     expect(store.current!.settings.a).equal(1);
-    expect(await pass([next], { ...plain, endsPin: true })).include({ kind: 'committed' });
+    expect(await pass([next], { ...plain, endsPin: true, pinBefore: pins.pin })).include({ kind: 'committed' });
     expect(pins.pin).equal(undefined);
   });
 
   it('keeps a pin when what would end it does not pass', async () => {
     pins.pin = { revision: 1, to: 1, since: '' };
-    await codeOf(pass([part('one', { bad: 1 })], { ...plain, endsPin: true }));
+    await codeOf(pass([part('one', { bad: 1 })], { ...plain, endsPin: true, pinBefore: pins.pin }));
     expect(pins.pin).property('to', 1);
   });
 

@@ -360,6 +360,27 @@ describe('the reloader', () => {
     expect(current()).deep.equal({ a: 4, b: 4 });
   });
 
+  it('leaves a pin alone that an operator sets while a reload of before waits for programs', async () => {
+    const { promise: answer, resolve } = Promise.withResolvers<boolean>();
+    accepts = () => answer;
+    [a.next, b.next] = [{ a: 2 }, { b: 2 }];
+    const reload = reloader.reloadAll({ cause: 'operator' }, stop.signal);
+    await clock.advance(0);
+    expect(asked.at(-1)).deep.equal({ a: 2, b: 2 });
+    const rollback = reloader.rollback({ to: 1, force: true }, {}, stop.signal);
+    await clock.advance(0);
+    expect((await rollback).kind).equal('unchanged');
+    resolve(true);
+    await clock.advance(0);
+    expect((await reload).kind).equal('unchanged');
+    expect(current()).deep.equal({ a: 1, b: 1 });
+    expect(pins.pin).include({ revision: 1 });
+    const later = reloader.reloadAll({ cause: 'operator' }, stop.signal);
+    await clock.advance(0);
+    expect((await later).kind).equal('committed');
+    expect(pins.pin).equal(undefined);
+  });
+
   it('turns a bug in a source into one more rejected reload', async () => {
     b.next = new TypeError('undefined is not a function') as never;
     await hint(b);
