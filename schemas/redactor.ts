@@ -8,6 +8,10 @@ export const redacted = '[redacted]';
 /** What stands in place of a message that may still hold a part of a secret. */
 export const withheld = 'message withheld: it shares text with a secret';
 
+/** Words of error messages. A secret that holds one, such as `wrong-password`, is not shown by it. */
+const ordinary =
+  /\b(passwords?|passphrase|database|username|hostname|localhost|connect(ion|ions|ed|ing)|authenticat(e|ion)|authoriz(ed|ation)|credentials?|certificate|postgres(ql)?|production|development)\b/gi;
+
 /** Longer secrets are looked for in pieces of this length, so that no search at one place is longer. */
 const pieceLength = 256;
 /** Of a message of a program; the rest is cut off before it is looked at. */
@@ -53,7 +57,7 @@ export class Redactor {
   cleanMessage(message: string, secrets: Iterable<string>, most = maxMessage): string {
     const isCut = message.length > most;
     const clean = this.clean(isCut ? cut(message, most) : message, isCut);
-    const shown = unescapedViews(clean).flatMap(({ text }) => text.split(redacted));
+    const shown = unescapedViews(clean).flatMap(({ text }) => text.replaceAll(ordinary, redacted).split(redacted));
     return sharesRun(shown, stretchesOf(secrets)) ? withheld : isCut ? `${clean}…` : clean;
   }
 

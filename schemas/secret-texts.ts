@@ -26,7 +26,7 @@ export function* secretTextsIn(value: JsonValue): Generator<string> {
 }
 
 /**
- * A secret and what is secret inside of it: of a URL the user information and its two halves, of a URL or connection string the values
+ * A secret and what is secret inside of it: of a URL the user information, its password, and its user where that is no plain word; of a URL or connection string the values
  * (as they are, and percent-decoded), of JSON every text and number.
  */
 export function partsOfSecret(text: string): Iterable<string> {
@@ -63,7 +63,9 @@ function addUserInfo(text: string, parts: Set<string>): void {
     if (userInfo === '') continue;
     const colon = userInfo.indexOf(':');
     parts.add(userInfo).add(userInfo.slice(colon + 1));
-    if (colon > 0 && authority.includes('@')) parts.add(userInfo.slice(0, colon));
+    const user = userInfo.slice(0, Math.max(colon, 0));
+    // Some services take a token there; `billing` is a name that many messages hold.
+    if (authority.includes('@') && !word.test(user)) parts.add(user);
   }
 }
 

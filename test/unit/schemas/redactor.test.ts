@@ -14,9 +14,10 @@ const message = (text: string, ...secrets: string[]) => redactorOf(...secrets).c
 describe('a redactor', () => {
   it('finds what is secret inside of a URL, a connection string or JSON, also percent-decoded', () => {
     const url = 'https://billing:p%40ss%2Fword@db.internal:5432/bill?token=abc123xyz&sslmode=require';
-    for (const part of ['billing:p%40ss%2Fword', 'p%40ss%2Fword', 'p@ss/word', 'abc123xyz', 'billing'])
+    for (const part of ['billing:p%40ss%2Fword', 'p%40ss%2Fword', 'p@ss/word', 'abc123xyz'])
       expect(clean(`<${part}>`, url), part).equal('<[redacted]>');
-    const tame = 'sslmode is required by https://db.internal:5432';
+    expect(clean('<a-token-1>', 'https://a-token-1:x@db.internal')).equal('<[redacted]>');
+    const tame = 'sslmode of billing is required by https://db.internal:5432';
     expect(clean(tame, url)).equal(tame);
     expect(clean('<pa/ss?word>', 'https://billing:pa/ss?word@db.internal')).equal('<[redacted]>');
     expect(clean('<hunter-2>', "host=db user=x password='hunter-2'")).equal('<[redacted]>');
@@ -107,6 +108,15 @@ describe('a message', () => {
       expect(message('it is 9-inner-xy', secret), secret).equal(withheld);
     }
     expect(message('it is aGVsbG8gd29', 'aGVsbG8gd29ybGQ=')).equal(withheld);
+  });
+
+  it('may say in ordinary words what failed, even where a secret holds them', () => {
+    const url = 'postgres://billing:wrong-password@db.internal/database';
+    expect(message('password authentication failed for billing', url)).equal(
+      'password authentication failed for billing',
+    );
+    expect(message('it is g-password', url)).equal('it is g-password');
+    expect(message('it is rong-passwor', url)).equal(withheld);
   });
 
   it('may name the host of a URL, and nothing else of it', () => {
