@@ -30,12 +30,7 @@ export function createOptionsCheck(): ValidateFunction {
 /** Reads, expands and checks an options file. Each problem names the file, the line, the path and the mend. */
 export function loadOptions(file: string, env: NodeJS.ProcessEnv, validate = createOptionsCheck()): Options {
   const lines = new LineCounter();
-  const document = parseDocument(readText(file), {
-    lineCounter: lines,
-    prettyErrors: false,
-    logLevel: 'error',
-    stringKeys: true,
-  });
+  const document = parsed(file, lines);
   const [problem] = document.errors;
   if (problem) {
     const { line, col } = lines.linePos(problem.pos[0]);
@@ -49,6 +44,17 @@ export function loadOptions(file: string, env: NodeJS.ProcessEnv, validate = cre
   const content = contentOf(document, file);
   if (!validate(content)) throw invalid(file, document, lines, validate);
   return resolveOptions(file, content, env);
+}
+
+function parsed(file: string, lineCounter: LineCounter): Document.Parsed {
+  const text = readText(file);
+  try {
+    return parseDocument(text, { lineCounter, prettyErrors: false, logLevel: 'error', stringKeys: true });
+  } catch (error) {
+    // The parser ran out of stack.
+    if (!(error instanceof RangeError)) throw error;
+    throw new DaemonError('options_malformed', 'is nested too deeply', { subject: file });
+  }
 }
 
 function contentOf(document: Document, file: string): unknown {
