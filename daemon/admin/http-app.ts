@@ -49,6 +49,7 @@ export function createHttpApp(parts: HttpAppParts): FastifyInstance {
     requestTimeout: requestWithinMs,
     keepAliveTimeout: 5_000,
     http: { maxHeaderSize: headerBytes, headersTimeout: headersWithinMs, connectionsCheckingInterval: 500 },
+    frameworkErrors: (_error, request, reply) => answerBadUrl(parts, request, reply),
     clientErrorHandler: (error, socket) => refuseConnection(parts, error, socket as Socket),
   });
   app.server.maxConnections = connections;
@@ -110,6 +111,13 @@ function routeOf(request: FastifyRequest): string {
 
 function pathOf({ url }: FastifyRequest): string {
   return url.split('?')[0]!;
+}
+
+/** Before any hook has run; Fastify's own answer would repeat what was asked for. */
+function answerBadUrl({ onRefused }: HttpAppParts, request: FastifyRequest, reply: FastifyReply): void {
+  const refusal = { status: 400, code: 'bad_url', message: 'the path of the request is not a valid one' };
+  onRefused(refusal, routeOf(request), undefined);
+  void refuse(reply.headers(headers), refusal);
 }
 
 function answerError({ onRefused, log }: HttpAppParts, error: unknown, request: FastifyRequest, reply: FastifyReply) {

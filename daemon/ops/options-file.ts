@@ -38,12 +38,7 @@ export function createOptionsCheck(): ValidateFunction {
  */
 export function loadOptions(file: string, env: NodeJS.ProcessEnv, validate = createOptionsCheck()): Options {
   const lines = new LineCounter();
-  const document = parseDocument(readText(file), {
-    lineCounter: lines,
-    prettyErrors: false,
-    logLevel: 'error',
-    stringKeys: true,
-  });
+  const document = parsed(file, lines);
   const [problem] = document.errors;
   if (problem) {
     const { line, col } = lines.linePos(problem.pos[0]);
@@ -60,6 +55,17 @@ export function loadOptions(file: string, env: NodeJS.ProcessEnv, validate = cre
   const exposure = options.profile === 'development' ? undefined : optionsExposure(file);
   if (!exposure) return options;
   throw new DaemonError('options_unusable', exposure.what, { subject: file, mend: exposure.mend });
+}
+
+function parsed(file: string, lineCounter: LineCounter): Document.Parsed {
+  const text = readText(file);
+  try {
+    return parseDocument(text, { lineCounter, prettyErrors: false, logLevel: 'error', stringKeys: true });
+  } catch (error) {
+    // The parser ran out of stack.
+    if (!(error instanceof RangeError)) throw error;
+    throw new DaemonError('options_malformed', 'is nested too deeply', { subject: file });
+  }
 }
 
 function contentOf(document: Document, file: string): unknown {

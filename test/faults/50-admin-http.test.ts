@@ -96,6 +96,17 @@ describe("fault 50: what comes over the operator's HTTP", () => {
     }
   });
 
+  it('50: a path that is no valid one is answered like every refusal, logged, and not repeated', async () => {
+    const { status, body, headers, text } = await http.get('/admin/explain-hunter22%ff');
+    expect({ status, body }).deep.equal({
+      status: 400,
+      body: { status: 'error', code: 'bad_url', message: 'the path of the request is not a valid one' },
+    });
+    expect(headers).include({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
+    expect(text + JSON.stringify(test().log)).not.contain('hunter22');
+    expect(refusals().map(({ errorType }) => errorType)).deep.equal(['bad_url']);
+  });
+
   it('50: no token, a wrong one and a flood of wrong ones; the right one still comes in', async () => {
     expect((await http.get('/admin/summary', { token: '' })).body.code).equal('no_token');
     const guess = () => http.get('/admin/summary', { token: 'a'.repeat(48) });

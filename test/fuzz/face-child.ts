@@ -85,7 +85,7 @@ function received({ findings, ...report }: SentReport): FaceReport {
 }
 
 function lastWords(words: readonly Buffer[]): string {
-  return /^.*(?:Error|error|FATAL).*$/m.exec(Buffer.concat(words).toString())?.[0].slice(0, 300) ?? 'it says nothing';
+  return /^.*(?:Error|Finding|FATAL).*$/m.exec(Buffer.concat(words).toString())?.[0].slice(0, 300) ?? 'it says nothing';
 }
 
 function currentInput(file: string): Buffer {

@@ -26,4 +26,9 @@ describe('an options file', () => {
         .not.contain('/secrets');
     }
   });
+
+  it('that is nested too deeply for the parser is refused', () => {
+    const error = refusal(`files:\n    - { path: ./s, format: ${'tt: '.repeat(22_000)} }\n`);
+    expect(error).instanceOf(DaemonError).property('code').equal('options_malformed');
+  });
 });
