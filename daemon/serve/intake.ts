@@ -48,6 +48,11 @@ export class Intake {
     this.#mayGoOn();
   }
 
+  /** It has sent too much, and is not read any more. */
+  get hasStopped(): boolean {
+    return this.#isClosed;
+  }
+
   push(piece: string): void {
     this.#rest = this.#rest === '' ? piece : this.#rest + piece;
     this.#read();

@@ -38,7 +38,7 @@ export interface ViewServerParts {
 /** What a line of the log takes besides its message. */
 const lineBytes = 300;
 /** A program that is refused for what it sends keeps its place so long. */
-const refuseAfterMs = 5_000;
+const refuseAfterMs = 10_000;
 const comeBackAfterMs = 5_000;
 
 /** The sessions of one view's socket. Every frame goes through one wrapper, which checks it and owns what its handler throws. */
@@ -117,7 +117,8 @@ export class ViewServer {
       return session.refuse(code, message, isFatal, isFatal ? undefined : comeBackAfterMs);
     }
     const cancel = clock.after(helloWithinMs, () => {
-      if (!session.isLive) session.refuse('hello_timeout', `no hello within ${helloWithinMs} ms`, false);
+      if (!session.isLive && !intake.hasStopped)
+        session.refuse('hello_timeout', `no hello within ${helloWithinMs} ms`, false);
     });
     socket.once('close', cancel);
   }

@@ -23,7 +23,7 @@ describe('fault 57: programs that cost without end', () => {
       this.timeout(floodSeconds * 1_000 + 120_000);
       const { survived, peakMb, changes, logBytes } = await measureFlood(kind, floodSeconds);
       expect(survived).equal(true);
-      expect(peakMb, 'resident MB at most').lessThan(268);
+      expect(peakMb, 'resident MB at most').lessThan(256);
       expect(changes, 'changes that the honest program got').greaterThan(0);
       // What the honest changes log is in it.
       expect(logBytes / 1e6, 'MB of log').lessThan(1 + floodSeconds / 60);
@@ -139,7 +139,8 @@ describe('fault 57: one program beside others', () => {
     expect(line!.leftOut).greaterThan(50);
   });
 
-  it('57: of what a program says of itself only what is known is kept, without secrets or control characters', async () => {
+  it('57: of what a program says of itself only what is known is kept, without secrets or control characters', async function () {
+    this.timeout(60_000);
     await test().start();
     const secret = test().canaries[0]!;
     const [named, forged] = [raw(`is ${secret}`), raw('a\u001b[2J\u001b]0;owned\u0007\rb\u009b')];
@@ -151,7 +152,8 @@ describe('fault 57: one program beside others', () => {
     expect(await test().daemon!.reports.line()).not.contain(secret);
     const long = new RawProgram(test().socket).hello({ unknown: 'x'.repeat(5_000) });
     raws.push(long);
-    expect(await long.next('error')).include({ code: 'hello_timeout' });
+    await until('it is refused', () => long.of('error').length === 1, 20_000);
+    expect(long.of('error')[0]!.data).include({ code: 'too_much', fatal: false });
   });
 });
 
