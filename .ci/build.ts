@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 // Makes what is published: `client/dist` is the client, for Node 20 and newer, as one file, with types for both kinds of
 // module; `dist` is the daemon. Packages stay outside the bundles, so that it can be seen and hashed what runs.
@@ -21,6 +21,7 @@ const module = `import client from './index.cjs';\n\nexport const { ${names.join
 writeFileSync(join(client, 'index.js'), module);
 
 run('tsc', '-p', 'tsconfig.build.json');
+removeUnused(join(client, 'types'), join(client, 'types/client/index.d.ts'));
 // The same declarations: which kind of module they are of is said by the package.json next to them.
 cpSync(join(client, 'types'), join(client, 'cjs-types'), { recursive: true });
 writeFileSync(join(client, 'cjs-types/package.json'), '{ "type": "commonjs" }\n');
@@ -29,3 +30,15 @@ cpSync(join(root, 'LICENSE'), join(root, 'client/LICENSE'));
 const daemon = ['main', 'sources/parse-worker', 'reload/validate-worker'].map((name) => `daemon/${name}.ts`);
 const places = ['--outbase=.', '--outdir=dist', '--chunk-names=daemon/[name]-[hash]'];
 run('esbuild', ...daemon, ...bundled, '--splitting', '--target=node22', '--format=esm', ...places);
+
+/** Declarations of what only the code inside uses say nothing to anybody. */
+function removeUnused(folder: string, entry: string): void {
+  const used = new Set([entry]);
+  for (const file of used)
+    for (const [, path] of readFileSync(file, 'utf8').matchAll(/(?:from |import\()['"](\.[^'"]+)\.ts['"]/g))
+      used.add(`${resolve(dirname(file), path!)}.d.ts`);
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    const file = join(folder, name);
+    if (file.endsWith('.d.ts') && !used.has(file)) rmSync(file);
+  }
+}

@@ -140,7 +140,8 @@ export class ViewServer {
 
   #refuseLater(session: Session, socket: Socket, message: string): void {
     const refuse = () => session.refuse('too_much', message, false, comeBackAfterMs);
-    const cancel = this.#parts.clock.after(refuseAfterMs, refuse);
+    // A hello that is none ends as one that does not come.
+    const cancel = this.#parts.clock.after(session.isLive ? refuseAfterMs : helloWithinMs, refuse);
     socket.once('close', cancel);
   }
 

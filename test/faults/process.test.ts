@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { connect } from '../../client/connect.ts';
 import type { Config } from '../../client/types.ts';
+import { askHttp } from '../support/admin-http.ts';
 import { readSocket } from '../support/ask-socket.ts';
 import { canary, expectNoCanary } from '../support/canary.ts';
 import { hotconf, main, nodeFlags, useProcesses } from '../support/daemon-process.ts';
@@ -302,9 +303,11 @@ describe('faults of the daemon as a process', () => {
     const daemon = await start().ready();
     daemon.child.stdout!.pause();
     const config = await program();
+    const operator = { socketPath: scratch().path('run/admin.sock') };
     for (let i = 0; i < 300; i++) {
-      // A name of 4 KB in each log line fills any pipe soon.
-      await config.reload({ reason: `${i}${'x'.repeat(490)}` });
+      // Half a kilobyte in each log line fills any pipe soon.
+      const body = { reason: `${i}${'x'.repeat(490)}` };
+      await askHttp(operator, '/admin/reload-config', { method: 'POST', body });
     }
     edit('with-a-stalled-reader');
     await until('it still serves', () => config.settings.database.url === 'with-a-stalled-reader');

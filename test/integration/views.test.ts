@@ -77,7 +77,9 @@ describe('views', () => {
     expect(answer).include({ outcome: 'rejected', code: 'settings_invalid' });
     expect(answer.message).equal('database.url: must be string');
     expect(answer.issues!.map(({ path }) => path)).deep.equal(['database.url']);
+    const failed = test().logged('config_reload_failed').length;
     edit({ database: { url: 'url-2' }, llm: { key: 5 } });
+    await until('it is read', () => test().logged('config_reload_failed').length > failed);
     const hidden = await db.validate();
     expect(hidden.issues.map(({ keyword, message }) => [keyword, message])).deep.equal([
       ['view', 'the new settings are not accepted, for a reason outside of this view'],

@@ -43,7 +43,7 @@ export class Operator {
       // Who refuses it when it has come keeps what it had.
       const isRefused = () => this.#world.judge.refusedLate.has(this.#world.files.now(part)?.serial ?? serial);
       const isOver = () =>
-        this.#world.starts !== starts || this.#world.daemon!.reports.summary().pinned || isRun() || isRefused();
+        this.#world.starts !== starts || this.#world.daemon?.reports.summary().pinned || isRun() || isRefused();
       const isTrue = await patience.comes(isOver, 1_500);
       const run = this.#world.calm(part).map(({ name, content }) => `${name} ${content[part]}`);
       this.#world.expect(
