@@ -216,10 +216,12 @@ export class Reloader {
     // Silence says nothing about the content: it is tried again later.
     const isSilence = rejectedBy.every(({ code }) => code === 'unanswered');
     const concerned = concernedParts(bad.parts, stable.parts, voters, this.#parts.gate.voters);
-    if (isSilence) refusals.reject(concerned, stable.parts, why, voters);
-    else refusals.withdraw(concerned, stable.parts, why, voters);
+    const refuse = () => refusals[isSilence ? 'reject' : 'withdraw'](concerned, stable.parts, why, voters);
+    refuse();
     return this.#turns.run(async () => {
       const isOnTop = store.current!.revision !== bad.revision;
+      // An operator's reload forgot it when it began, waits for programs now, and must not bring it back.
+      if (!isOnTop && refusals.heldOf(bad.parts).size === 0) refuse();
       const isRefused = refusals.heldOf(store.current!.parts).size > 0;
       if (isOnTop && !isRefused) return;
       const reason = `revision ${bad.revision}: ${why}`;

@@ -125,6 +125,8 @@ export class Judge {
       'bugs',
       () => `${level} ${event}: ${message}`,
     );
+    // Who refused what, and who was connected, is lost with the state.
+    if (event === 'state_damaged') this.#refusals.clear();
     if (event === 'snapshot_restored') this.#onRestored(fields.revision, fields.epoch);
     else if (event === 'rollout_staged') this.#onStaged(fields.revision, fields.first);
     else if (event === 'rollout_promoted')
