@@ -391,7 +391,8 @@ export class Daemon {
     const sinceCommitMs = event.kind === 'accepted' ? this.#views.sincePublished(event.revision, session) : undefined;
     this.#happenings.tell({ kind: 'session', event, session, sinceCommitMs });
     this.#rollout.onSession(event, session);
-    if (event.kind === 'ahead') void this.#reloader.outrun(event.revision);
+    // All programs get a new epoch, so one that does not see everything has no say in it.
+    if (event.kind === 'ahead' && session.view.filter.isAll) void this.#reloader.outrun(event.revision);
     this.#lostVotes.follow(event, session);
   }
 }

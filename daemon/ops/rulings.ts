@@ -40,6 +40,11 @@ export class Rulings {
     health.setDegraded('state_damaged', message);
   }
 
+  /** The expected programs are not known, because the database was damaged. */
+  get isLost(): boolean {
+    return this.#parts.state.damaged !== undefined;
+  }
+
   get pin(): Pin | undefined {
     return this.#pin;
   }

@@ -32,6 +32,7 @@ interface Attempt extends Waiting {
   readonly touched: ReadonlySet<string>;
 }
 
+const nothing: ReadonlySet<string> = new Set();
 /** How programs refuse a candidate. */
 const byPrograms: ReadonlySet<string> = new Set(['subscriber_rejected', 'subscriber_silent']);
 /** What a program said of a content counts for so long where another program asks for a reload. */
@@ -73,13 +74,15 @@ export class PendingCommits {
   /** `undefined`: something else was committed meanwhile, or has to be over first. */
   async #try(attempt: Attempt): Promise<ReloadOutcome | undefined> {
     const { layers, refusals } = this.#parts;
-    if (attempt.request.triesRefused || layers.accepted.size === 0) return this.#commit(layers.newest, attempt);
-    const busy = this.#open.keys;
+    if (layers.accepted.size === 0) return this.#commit(layers.newest, attempt);
+    const { triesRefused } = attempt.request;
+    // What is tried again anyway holds back nothing, and waits for nobody.
+    const busy = triesRefused ? nothing : this.#open.keys;
     if ([...attempt.touched].some((key) => busy.has(key))) return this.#waitForOthers(attempt.request);
     const newest = layers.partsOf(layers.newest);
-    refusals.keepOnly(newest);
-    const held = refusals.heldOf(newest);
-    let chosen = layers.except(new Set([...held, ...busy]));
+    if (!triesRefused) refusals.keepOnly(newest);
+    const held = triesRefused ? nothing : refusals.heldOf(newest);
+    let chosen = triesRefused ? layers.newest : layers.except(new Set([...held, ...busy]));
     let refused: DaemonError | undefined;
     for (;;) {
       try {
@@ -92,8 +95,10 @@ export class PendingCommits {
         refused ??= error;
         // What those programs have no say in goes on without the rest.
         const rest = layers.except(new Set([...refusals.heldOf(newest), ...busy]));
-        if (!byPrograms.has(error.code) || !this.#isLess(rest, chosen))
+        if (!byPrograms.has(error.code) || !this.#isLess(rest, chosen)) {
+          if (triesRefused) throw refused;
           return this.#tryAlone(attempt, chosen, held, busy, refused);
+        }
         chosen = rest;
       }
     }

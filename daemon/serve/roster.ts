@@ -4,6 +4,8 @@ import type { Clock } from '../ops/clock.ts';
 /** Where the expected programs survive a restart. */
 export interface RosterKeeper {
   expected: readonly ExpectedProgram[];
+  /** Who was connected before the start is not known, because the state was damaged. */
+  readonly isLost?: boolean;
 }
 
 export interface RosterParts {
@@ -29,15 +31,18 @@ export class Roster {
   readonly #awaited: Set<string>;
   readonly #returned = Promise.withResolvers<void>();
   readonly #wanted = Promise.withResolvers<void>();
+  /** Any program may have been connected before the start, and come back. */
+  #isUnknown: boolean;
   #isSaving = false;
   #isClosed = false;
 
   constructor(parts: RosterParts) {
     this.#parts = parts;
-    const { expected } = parts.keeper;
+    const { expected, isLost = false } = parts.keeper;
+    this.#isUnknown = isLost;
     this.#expected = new Map(expected.map((program) => [program.voter, program]));
     this.#awaited = new Set(expected.filter(({ verifies }) => verifies).map(({ voter }) => voter));
-    if (this.#awaited.size === 0) this.#returned.resolve();
+    this.#resolveReturned();
   }
 
   /** Resolves when something waits for the programs to be back. */
@@ -50,15 +55,20 @@ export class Roster {
     const giveUp = () => {
       for (const voter of this.#awaited) this.#expected.delete(voter);
       this.#awaited.clear();
-      this.#returned.resolve();
+      this.#isUnknown = false;
+      this.#resolveReturned();
       this.#save();
     };
-    if (this.#awaited.size > 0) this.#parts.clock.after(returnMs, giveUp);
+    if (this.#awaited.size > 0 || this.#isUnknown) this.#parts.clock.after(returnMs, giveUp);
   }
 
   /** Programs with `verify` of one of these views were connected before the start, and may still come back. */
   isAwaiting(views: readonly string[]): boolean {
-    return [...this.#awaited].some((voter) => views.includes(voter.slice(0, voter.indexOf('/'))));
+    return this.#isUnknown || [...this.#awaited].some((voter) => views.includes(voter.slice(0, voter.indexOf('/'))));
+  }
+
+  #resolveReturned(): void {
+    if (this.#awaited.size === 0 && !this.#isUnknown) this.#returned.resolve();
   }
 
   /**
@@ -77,6 +87,7 @@ export class Roster {
 
   /** Programs of one of these views are expected and not connected. */
   isMissing(views: readonly string[]): boolean {
+    if (this.#isUnknown) return true;
     return [...this.#expected.keys()].some(
       (voter) => !this.isConnected(voter) && views.some((view) => voter.startsWith(`${view}/`)),
     );
@@ -84,6 +95,7 @@ export class Roster {
 
   /** Those that are missing are not expected any more. */
   forgetMissing(): void {
+    this.#isUnknown = false;
     for (const voter of this.#expected.keys()) if (!this.isConnected(voter)) this.#expected.delete(voter);
     this.#save();
   }
@@ -92,7 +104,7 @@ export class Roster {
     const { voter } = program;
     this.#connected.set(voter, (this.#connected.get(voter) ?? 0) + 1);
     this.#awaited.delete(voter);
-    if (this.#awaited.size === 0) this.#returned.resolve();
+    this.#resolveReturned();
     if (this.#expected.get(voter)?.verifies === program.verifies) return;
     this.#expected.set(voter, program);
     for (const oldest of this.#expected.keys())

@@ -60,9 +60,12 @@ export class Ending {
   async converge(): Promise<void> {
     const isOver = patience.deadline(settlesWithinMs);
     const isThere = () => this.#world.programs.every((program) => this.runsAll(program));
+    let isTime = patience.deadline(0);
     while (!isThere() && !isOver()) {
       await sleep(20);
-      if (!this.#world.choices.settlesAlone) continue;
+      // What is written anew all the time cannot be read.
+      if (!this.#world.choices.settlesAlone || !isTime()) continue;
+      isTime = patience.deadline(300);
       // One of its parts changes: then the others are to be served too.
       const bad = Object.keys(this.#world.judge.quarantined(this.#world.files.content) ?? {});
       // A withdrawal may have been kept by a daemon that was killed before it could log it.

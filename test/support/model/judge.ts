@@ -230,8 +230,8 @@ export class Judge {
   }
 
   #onJoined(revision: number, name: string): void {
-    for (const serial of serialsOf(this.contentOf(revision) ?? {}))
-      if (!this.isStopping) this.#allowed.add(`${name} ${serial}`);
+    // One that comes while the daemon stops is one of the first after the restart, too.
+    for (const serial of serialsOf(this.contentOf(revision) ?? {})) this.#allowed.add(`${name} ${serial}`);
   }
 
   #onBaked(revision: number): void {

@@ -76,6 +76,18 @@ describe('the roster of expected programs', () => {
     expect(late.isMissing(['default'])).equal(false);
   });
 
+  it('waits its time for anybody where the state that knew them was damaged', async () => {
+    const roster = new Roster({ keeper: { expected: [], isLost: true }, clock });
+    roster.open();
+    const returned = roster.returned(['default']);
+    roster.joined(program('default/a'));
+    expect(await isOver(returned)).equal(false);
+    expect(roster.isMissing(['default'])).equal(true);
+    await clock.advance(6_000);
+    expect(await isOver(returned)).equal(true);
+    expect(roster.isMissing(['default'])).equal(false);
+  });
+
   it('waits for nobody where only programs without verify were connected', async () => {
     keeper.expected = [program('default/plain', false)];
     expect(await isOver(new Roster({ keeper, clock }).returned(['default']))).equal(true);
