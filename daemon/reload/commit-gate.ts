@@ -208,7 +208,7 @@ export class CommitGate {
     if (signal.aborted) throw stopping();
     if (!trial || store.current !== current || pins.pin !== pin) return false;
     judgeTrial(trial);
-    refusals.check(snapshot.parts);
+    refusals.checkWithdrawn(snapshot.parts);
     return true;
   }
 

@@ -96,10 +96,10 @@ export class Refusals {
     return entry && asError(entry.refusal);
   }
 
-  /** Throws what {@link refusalOf} returns. */
-  check(parts: readonly LayerPart[]): void {
-    const error = this.refusalOf(parts);
-    if (error) throw error;
+  /** Throws `candidate_quarantined` where it was withdrawn. What was rejected before may have been accepted by now. */
+  checkWithdrawn(parts: readonly LayerPart[]): void {
+    const entry = this.#within(parts).find(({ refusal }) => refusal.kind === 'withdrawn');
+    if (entry) throw asError(entry.refusal);
   }
 
   /** The parts that are new against `base`, or absent from `parts`, may not be served until the refusal is over. */

@@ -3,7 +3,7 @@ import { heapNow } from '../support/model/old-world.ts';
 import { Worlds } from '../support/model/worlds.ts';
 import type { ModelWorld } from '../support/model-world.ts';
 
-const runs = Number(process.env.HOTCONF_MODEL_RUNS ?? 30);
+const runs = Number(process.env.HOTCONF_MODEL_RUNS ?? 10);
 const firstSeed = Number(process.env.HOTCONF_SEED ?? 1);
 const hostile = 3;
 

@@ -61,7 +61,7 @@ describe('the contents that programs refused', () => {
     expect(held(part('a', { a: 3 }), b2!)).deep.equal([]);
     // The same content again is the same combination, from whatever it was parsed.
     expect(held(part('a', { a: 2 }), part('b', { b: 2 }))).deep.equal(['a', 'b']);
-    expect(() => refusals.check([a2!, b2!])).throw('a, b: was withdrawn before: p fails');
+    expect(() => refusals.checkWithdrawn([a2!, b2!])).throw('a, b: was withdrawn before: p fails');
   });
 
   it('may be that a part is gone', () => {
