@@ -71,7 +71,7 @@ export class Ending {
       // A withdrawal may have been kept by a daemon that was killed before it could log it.
       const { held } = this.#world.daemon!.reports.summary();
       const names = held.filter(({ kind }) => kind === 'withdrawn').flatMap((one) => one.parts);
-      bad.push(...parts.filter((part) => names.some((name) => name.includes(part))));
+      bad.push(...parts.filter((part) => names.some((name) => new RegExp(`/${part}(\\.json)?$`).test(name))));
       if (bad.length > 0) this.#world.edit(this.#world.pick(bad) as Part);
       for (const part of parts)
         if (this.#world.judge.refusedLate.has(this.#world.files.now(part)!.serial)) this.#world.edit(part);
