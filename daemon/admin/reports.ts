@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import type { JsonObject } from '../../schemas/json.ts';
+import { leavesOf } from '../../schemas/patch.ts';
 import { formatPath, overlap, type Path, parsePath, valueAt } from '../../schemas/paths.ts';
 import type { AppSchema } from '../model/app-schema.ts';
 import { leftOut } from '../model/cut-paths.ts';
@@ -13,7 +14,7 @@ import type { Options } from '../ops/options.ts';
 import type { PinKeeper } from '../reload/commit-gate.ts';
 import type { HeldChange } from '../reload/refusals.ts';
 import type { SnapshotStore } from '../reload/snapshot-store.ts';
-import type { ForView } from '../serve/for-view.ts';
+import type { ForView, SeenSettings } from '../serve/for-view.ts';
 import { SharedAnswer } from '../serve/outbox.ts';
 import type { Rollout } from '../serve/rollout.ts';
 import type { Views } from '../serve/views.ts';
@@ -47,6 +48,16 @@ export class Reports {
   readonly #parts: ReportsParts;
   readonly #configs = new ForEachView((_, filter) => new SharedAnswer(this.config(filter)));
 
+  readonly #seen = new ForEachView(({ settings, parts }, filter): SeenSettings => {
+    const { store, schema } = this.#parts;
+    const seen = filter.apply(settings);
+    const isSecretLeaf = (path: Path) => path.length > 0 && isSecret(schema, parts, path);
+    return {
+      settings: seen,
+      secrets: filter.isAll ? store.secretsLoaded : leavesOf(seen).filter(isSecretLeaf).length,
+    };
+  });
+
   constructor(parts: ReportsParts) {
     this.#parts = parts;
   }
@@ -72,7 +83,7 @@ export class Reports {
 
   /** The summary as a program may have it. */
   summaryFor(told: ForView) {
-    return told.summary(this.summary(), this.#parts.schema, this.#snapshot());
+    return told.summary(this.summary(), this.#seen.get(this.#snapshot(), told.filter));
   }
 
   status() {

@@ -1,12 +1,11 @@
 import type { Issue } from '../../schemas/errors.ts';
-import { leavesOf } from '../../schemas/patch.ts';
+import type { JsonObject } from '../../schemas/json.ts';
 import { parsePath } from '../../schemas/paths.ts';
 import type { DaemonState, RotationResult, Validation } from '../../schemas/wire.ts';
-import type { AppSchema } from '../model/app-schema.ts';
 import { cutIssues, cutPaths, frameLimits } from '../model/cut-paths.ts';
 import { DaemonError } from '../model/errors.ts';
-import { isSecret } from '../model/secrecy.ts';
-import type { ReloadOutcome, Snapshot } from '../model/snapshot.ts';
+import type { ReloadOutcome } from '../model/snapshot.ts';
+import type { ViewFilter } from '../model/view-filter.ts';
 import type { View } from './view.ts';
 
 /** What became of settings that were not accepted. */
@@ -20,10 +19,15 @@ interface Failure {
 interface OperatorsSummary {
   readonly environment: string;
   readonly hotReloadEnabled: boolean;
-  readonly secretsLoaded: number;
   readonly configured: Readonly<Record<string, boolean>>;
   readonly sources: readonly { readonly id: string; readonly kind: string; readonly state: string }[];
   readonly pinned: object | null;
+}
+
+/** The settings that a view shows, and how many of them are secret. */
+export interface SeenSettings {
+  readonly settings: JsonObject;
+  readonly secrets: number;
 }
 
 /** Failures whose words come from programs. */
@@ -80,24 +84,25 @@ export class ForView {
     return { ...about, ...this.#failure(result) };
   }
 
+  get filter(): ViewFilter {
+    return this.#view.filter;
+  }
+
   /** The daemon, as far as it serves this view. */
-  summary(all: OperatorsSummary, schema: AppSchema, { settings, parts }: Snapshot) {
-    const { filter } = this.#view;
+  summary(all: OperatorsSummary, { settings, secrets }: SeenSettings) {
     const { revision, epoch, committedAt } = this.#edition;
-    const seen = filter.apply(settings);
-    const isSecretLeaf = (path: readonly string[]) => path.length > 0 && isSecret(schema, parts, path);
-    const isOwn = (part: string) => seen[part] !== undefined || filter.sees([part]);
+    const isOwn = (part: string) => settings[part] !== undefined || this.filter.sees([part]);
     return {
       environment: all.environment,
       revision,
       epoch,
       loadedAt: committedAt,
       hotReloadEnabled: all.hotReloadEnabled,
-      secretsLoaded: filter.isAll ? all.secretsLoaded : leavesOf(seen).filter(isSecretLeaf).length,
+      secretsLoaded: secrets,
       configured: Object.fromEntries(
         Object.keys(all.configured)
           .filter(isOwn)
-          .map((part) => [part, seen[part] !== undefined]),
+          .map((part) => [part, settings[part] !== undefined]),
       ),
       sources: all.sources
         .filter(({ id }) => this.#view.isFrom(id))
