@@ -27,7 +27,6 @@ interface Attempt extends Waiting {
   readonly request: Request;
   readonly actor: Actor;
   readonly signal: AbortSignal;
-  readonly sourceIds: ReadonlySet<string>;
   /** Keys of the parts that this reload has read anew. */
   readonly touched: ReadonlySet<string>;
 }
@@ -64,7 +63,7 @@ export class PendingCommits {
     const since = clock.monotonic() - (actor.cause === 'client' ? rememberedMs : 0);
     const touched = layers.touched(sourceIds);
     const whileAsked: Waiting['whileAsked'] = (...asked) => this.#whileAsked(request, ...asked);
-    const attempt = { request, actor, signal, sourceIds, touched, since, whileAsked };
+    const attempt = { request, actor, signal, touched, since, whileAsked };
     for (;;) {
       const outcome = await this.#try(attempt);
       if (outcome) return outcome;

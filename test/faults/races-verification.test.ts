@@ -51,16 +51,21 @@ describe('interleavings of verifications', () => {
     await until('what is good goes on', () => plain.settings.database.url === 'url-2');
   });
 
-  it('a restart without a last known good serves what the sources say, though a program that refused it is away', async () => {
-    await start();
-    const plain = await test().connect({ name: 'plain' });
+  /** A program `raw` refuses an edit while it says that it runs this revision, and its connection is lost. */
+  const refuseAndLeave = async (revision: number) => {
     const raw = new RawProgram(test().socket).hello({ name: 'raw', capabilities: ['verify'] });
     raw.send('ack', { nonce: (await raw.next<{ nonce: string }>('snapshot')).nonce, revision: 1, applyMs: 0 });
     edit('url-2');
     const { nonce } = await raw.next<VerifyFrame>('verify');
-    raw.send('nack', { nonce, revision: 1, code: 'x', paths: [], message: 'no' });
+    raw.send('nack', { nonce, revision, code: 'x', paths: [], message: 'no' });
     await until('it is refused', () => status().held.length === 1);
     raw.socket.destroy();
+  };
+
+  it('a restart without a last known good serves what the sources say, though a program that refused it is away', async () => {
+    await start();
+    const plain = await test().connect({ name: 'plain' });
+    await refuseAndLeave(1);
     await test().daemon!.stop();
     await test().start();
     await until('it is served', () => plain.settings.database.url === 'url-2');
@@ -83,13 +88,7 @@ describe('interleavings of verifications', () => {
     keep();
     await start();
     const plain = await test().connect({ name: 'plain' });
-    const raw = new RawProgram(test().socket).hello({ name: 'raw', capabilities: ['verify'] });
-    raw.send('ack', { nonce: (await raw.next<{ nonce: string }>('snapshot')).nonce, revision: 1, applyMs: 0 });
-    edit('url-2');
-    const { nonce } = await raw.next<VerifyFrame>('verify');
-    raw.send('nack', { nonce, revision: 2, code: 'x', paths: [], message: 'no' });
-    await until('it is refused', () => status().held.length === 1);
-    raw.socket.destroy();
+    await refuseAndLeave(2);
     await test().daemon!.stop();
     await test().start();
     expect(plain.settings.database.url).equal('url-1');
